@@ -1,0 +1,66 @@
+# The verbs of a person at a keyboard; each is a playbook or a tool that can also be run by itself.
+INVENTORY ?= inventory/aio
+ARGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PLAY = ansible-playbook -i $(INVENTORY) $(ARGS)
+PACKAGES := python3-venv ca-certificates openssh-client
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export CLOUDOS_INVENTORY = $(INVENTORY)
+
+help:  ## what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+cloud: env  ## a running cloud, from blank machines or from where it is; INVENTORY=inventory/<cloud> for your own
+	@$(MAKE) --no-print-directory -j2 prepare-lab prepare-bundle
+	@$(PLAY) playbooks/site.yml
+
+verify: env  ## the cloud's own proof: an instance reached by SSH through a floating IP, and nothing left behind
+	@$(PLAY) playbooks/verify.yml
+
+destroy: env  ## remove the lab nodes of the cloud
+	@$(PLAY) playbooks/destroy.yml
+
+test:  ## everything: lint, unit and module tests, then a real cloud, its proof and its tests
+	@for step in lint unit cloud verify live; do echo "== $$step"; $(MAKE) --no-print-directory $$step || exit; done
+
+lint: env  ## style, types of files, directions of imports
+	@ruff check .
+	@yamllint --strict .
+	@lint-imports --config setup.cfg
+	@ansible-lint -q
+
+unit: env  ## the tests that need no cloud
+	@pytest -q
+
+live: env  ## the tests of a running cloud
+	@pytest -q -m cloud
+
+bench: env  ## measure the speed table of the design
+	@python benchmarks/run.py -i $(INVENTORY) $(ARGS)
+
+# Side by side, each line with its origin; a failure of either is the failure of both.
+prepare-%:
+	@$(PLAY) playbooks/$*.yml 2>&1 | sed -u 's/^/$*: /'
+
+env: .venv/.ready
+
+# Debian's own Python, because a lab node runs the same; uv takes over where pip was told to look.
+.venv/.ready: requirements.txt setup.cfg
+	@dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(PACKAGES); }
+	@/usr/bin/python3 -m venv .venv
+	@pip install -q --no-deps "$$(grep -o '^uv==[^ ]*' requirements.txt)"
+	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(pip config get global.index-url 2>/dev/null || true)}}; \
+	export $${index:+UV_DEFAULT_INDEX="$$index"} VIRTUAL_ENV=.venv; \
+	uv pip install -q --require-hashes -r requirements.txt && uv pip install -q --no-deps -e .
+	@touch $@
+
+lock: env
+	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
+	  --custom-compile-command "make lock" -o requirements.txt
+
+.PHONY: help cloud verify destroy test lint unit live bench env lock

@@ -1,0 +1,159 @@
+"""Build the bundle of a patch level on the admin host."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloudos.bundle import artifact as artifacts
+from cloudos.bundle import mariadb, sbom, schemas, signing
+from cloudos.bundle.artifact import Artifact
+from cloudos.bundle.commands import run
+from cloudos.bundle.errors import BundleError
+from cloudos.bundle.lock import check_floors
+from cloudos.bundle.release import Release, pins
+from cloudos.bundle.schemas import Schema
+from cloudos.bundle.tree import Tree
+
+RECIPE = ("build.py", "tree.py", "schemas.py", "inside/options.py", "inside/snapshot.py")
+SUFFIXES = ("sqfs", "options.json", "cdx.json", "manifest.json", "manifest.json.sig")
+
+
+class Build:
+    """One patch level's bundle in `<home>/bundles`.
+
+    release: its release; patch_level: one of its locks; services: directory of the service files (their migrations make
+    the schema snapshots); home: ~/.cloudos; say: called with one line per step.
+    """
+
+    def __init__(self, release: Release, patch_level: str, services: Path, home: Path, say: Callable[[str], None] = print):
+        self.release = release
+        self.lock = release.lock(patch_level)
+        self.home = home
+        self.say = say
+        self.artifact = Artifact(home / "bundles", patch_level, "cp" + release.python.replace(".", ""))
+        self.schemas = schemas.load_schemas(services, release.series)
+
+    def inputs(self) -> str:
+        """Digest of all that decides the bundle's content."""
+        here = Path(__file__).parent
+        recipe = {name: artifacts.sha256(here / name) for name in RECIPE}
+        data = [artifacts.FORMAT, self.lock.read_text(), self.release.build_constraints, schemas.digest_input(self.schemas), recipe]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+    def current(self) -> bool:
+        """Whether a whole bundle of exactly these inputs is there."""
+        try:
+            manifest = self.artifact.verify(self.home / "keys" / "bundle.pub")
+        except (BundleError, FileNotFoundError) as reason:
+            self.say(f"no usable bundle yet: {reason}")
+            return False
+        return manifest["inputs"] == self.inputs()
+
+    def make(self) -> bool:
+        """Build the bundle unless it is current. Returns whether it was built; raises BundleError and leaves nothing half."""
+        check_floors(self.release, self.lock.read_text())
+        with _alone(self.artifact.directory):
+            if self.current():
+                return False
+            for left in self.artifact.directory.glob(".build-*"):
+                shutil.rmtree(left)  # of a build that was killed: nobody else builds now
+            work = Path(tempfile.mkdtemp(prefix=".build-", dir=self.artifact.directory))
+            mask = os.umask(0o022)
+            try:
+                self._build(work)
+            finally:
+                os.umask(mask)
+                shutil.rmtree(work)
+        return True
+
+    def _build(self, work: Path) -> None:
+        made = Artifact(work, self.artifact.patch_level, self.artifact.python)
+        with Tree(work / "tree", made.patch_level, self.release.python).mount_point() as tree:
+            build_constraints = work / "build-constraints.txt"
+            build_constraints.write_text("\n".join(self.release.build_constraints) + "\n")
+            with self._step("install the lock"):
+                tree.install(self.lock, build_constraints)
+                debian = tree.add_debian_data(work)
+            with self._step("byte-compile"):
+                tree.prune()
+                tree.compile()
+            with self._step("snapshot the schemas, list the options"):
+                heads = self._snapshot(tree, work, made.path("options.json"))
+            bill = sbom.bill_of_materials(made.name, made.patch_level, self.lock.read_text(), tree.distributions(), debian)
+            made.path("cdx.json").write_text(json.dumps(bill, indent=1))
+            shutil.copy(made.path("cdx.json"), tree.root / "share" / "sbom.cdx.json")
+            shutil.copy(self.lock, tree.root / "share" / "lock")
+            with self._step("pack"):
+                tree.pack(made.path("sqfs"))
+            manifest = self._manifest(made, tree, heads)
+            made.path("manifest.json").write_text(json.dumps(manifest, indent=1))
+        signing.sign(made.path("manifest.json"), signing.signing_key(self.home))
+        for suffix in SUFFIXES:  # the signature comes last: without it the others are not a bundle
+            made.path(suffix).replace(self.artifact.path(suffix))
+
+    def _snapshot(self, tree: Tree, work: Path, options: Path) -> dict:
+        """Write the schema snapshots into the tree and the options beside it, on all cores; returns the schemas' heads."""
+        target = tree.target / "share" / "schemas"
+        (tree.root / "share" / "schemas").mkdir(parents=True)
+        shipped = [schema for schema in self.schemas if all((tree.root / "bin" / name).exists() for name in schema.programs())]
+        databases = [database for schema in shipped for database in schema.databases]
+        etc = work / "etc"
+        with mariadb.private_mariadb() as socket, ThreadPoolExecutor(os.cpu_count()) as pool:
+            mariadb.execute(socket, *(f"CREATE DATABASE {name} {schemas.COLLATION}" for name in databases))
+            jobs = [pool.submit(self._migrate, tree, schema, etc, socket) for schema in shipped]
+            jobs.append(pool.submit(tree.script, "options.py", options, what="listing the configuration options"))
+            for job in jobs:
+                job.result()
+            tree.script("snapshot.py", socket, target, *databases, what="making the schema snapshots")
+        return json.loads((tree.root / "share" / "schemas" / "heads.json").read_text())
+
+    @staticmethod
+    def _migrate(tree: Tree, schema: Schema, etc: Path, socket: Path) -> None:
+        schema.write_files(etc, socket)
+        for program, *arguments in schema.commands(etc):
+            command = [tree.target / "bin" / program, *arguments]
+            tree.inside(command, what=f"{schema.service}: {program} {' '.join(arguments)}", cwd=etc)
+
+    def _manifest(self, made: Artifact, tree: Tree, heads: dict) -> dict:
+        return {
+            "format": artifacts.FORMAT,
+            "name": made.name,
+            "patch_level": made.patch_level,
+            "series": self.release.series,
+            "python": made.python,
+            "architecture": made.name.rpartition("-")[2],
+            "inputs": self.inputs(),
+            "files": {
+                "squashfs": artifacts.describe(made.path("sqfs")),
+                "sbom": artifacts.describe(made.path("cdx.json")),
+                "options": artifacts.describe(made.path("options.json")),
+            },
+            "unpacked_size": tree.size(),
+            "lock": {"file": self.lock.name, "sha256": artifacts.sha256(self.lock)},
+            "packages": pins(self.lock.read_text()),
+            "config_data": tree.config_data(),
+            "schemas": heads,
+        }
+
+    @contextmanager
+    def _step(self, name: str):
+        start = time.monotonic()
+        yield
+        self.say(f"{self.artifact.patch_level}: {name}: {time.monotonic() - start:.1f} s")
+
+
+@contextmanager
+def _alone(directory: Path):
+    """Let one build at a time work in `directory`; the next one waits."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

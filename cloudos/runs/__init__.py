@@ -1,0 +1,1 @@
+"""Runs of playbooks: plans on disk, locks, records, and starting one through ansible-runner."""

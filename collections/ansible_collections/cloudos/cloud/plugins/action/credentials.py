@@ -1,0 +1,47 @@
+"""Writes clouds.yaml and the CA certificate of a cloud on the controller."""
+
+from __future__ import annotations
+
+import yaml
+from ansible.plugins.action import ActionBase
+
+from cloudos import home
+from cloudos.secrets import Store
+
+
+class ActionModule(ActionBase):
+    """See the module's documentation; needs no connection."""
+
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("services", "region"))
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        name, services = task_vars["cloudos_cloud"], self._task.args["services"]
+        directory = home.cloud(name)
+        path, authority = directory / "clouds.yaml", directory / "ca.pem"
+        keystone = services["keystone"]["endpoints"]["public"]
+        changed = False
+        if not self._task.check_mode:
+            secrets = Store(name).values(["identity/admin", "pki/ca.crt"])
+            entry = clouds(name, keystone, self._task.args["region"], secrets["identity/admin"], str(authority))
+            wanted = {authority: (secrets["pki/ca.crt"].encode(), 0o644), path: (entry.encode(), 0o600)}
+            for file, (content, mode) in wanted.items():
+                if not file.exists() or file.read_bytes() != content:
+                    home.write(file, content, mode)
+                    changed = True
+        return {"changed": changed, "summary": summary(name, services, path)}
+
+
+def clouds(name, keystone, region, password, authority):
+    """Text of a clouds.yaml with one cloud and its administrator."""
+    auth = {"auth_url": keystone, "username": "admin", "password": password, "project_name": "admin",
+            "user_domain_name": "Default", "project_domain_name": "Default"}
+    return yaml.safe_dump({"clouds": {name: {"auth": auth, "region_name": region, "cacert": authority}}}, sort_keys=False)
+
+
+def summary(name, services, path):
+    """What a person needs to go on, in lines."""
+    endpoints = [f"  {service['type']:<12} {service['endpoints']['public']}" for service in services.values()]
+    return [f"Cloud {name} is up. Its endpoints:", *endpoints, f"Credentials of user admin: {path}",
+            f"Log in: OS_CLIENT_CONFIG_FILE={path} .venv/bin/openstack --os-cloud {name} service list"]

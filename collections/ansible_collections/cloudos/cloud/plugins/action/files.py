@@ -1,0 +1,9 @@
+"""Writes the files of a node with the secrets they refer to."""
+
+from __future__ import annotations
+
+from ansible_collections.cloudos.cloud.plugins.plugin_utils.phase import Phase
+
+
+class ActionModule(Phase):
+    """Runs module `cloudos.cloud.files`."""

@@ -1,0 +1,9 @@
+"""Proves that services work, with the passwords that probes refer to."""
+
+from __future__ import annotations
+
+from ansible_collections.cloudos.cloud.plugins.plugin_utils.phase import Phase
+
+
+class ActionModule(Phase):
+    """Runs module `cloudos.cloud.probes`."""

@@ -1,0 +1,9 @@
+"""Converges systemd units with the secrets that their arguments refer to."""
+
+from __future__ import annotations
+
+from ansible_collections.cloudos.cloud.plugins.plugin_utils.phase import Phase
+
+
+class ActionModule(Phase):
+    """Runs module `cloudos.cloud.units`."""

@@ -1,0 +1,93 @@
+"""Inventory plugin: a Cloud OS `cloud.yml` as Ansible sees it. What the file means is decided in `cloudos.model`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import trust_as_template
+
+from cloudos import home
+
+DOCUMENTATION = r"""
+name: cloud
+short_description: Reads the description of a cloud
+description:
+  - Reads C(inventory/<cloud>/cloud.yml), which describes a whole cloud, and gives Ansible its nodes and groups.
+  - All nodes are in group C(nodes), and in the groups that the file names (C(control), C(network), C(compute)).
+  - Each node has C(ansible_host), C(ansible_python_interpreter) and the variables of its key C(ansible).
+  - All hosts have C(cloudos_cloud), C(cloudos_lab), C(cloudos_networks) and C(cloudos_inventory) (path of the file).
+  - Nodes of a lab are reached as root with the key in C(CLOUDOS_HOME/keys/lab).
+  - Any mistake in the file stops Ansible, with all mistakes in one report.
+options:
+  plugin:
+    description: Marks the file as a source for this plugin.
+    required: true
+    choices: [cloudos.cloud.cloud]
+"""
+
+EXAMPLES = r"""
+# inventory/aio/cloud.yml; the other keys are those of docs/reference/data.md
+plugin: cloudos.cloud.cloud
+cloud: aio
+nodes:
+  ctl1: {address: 172.29.0.11, groups: [control, network, compute]}
+"""
+
+GROUPS = ("control", "network", "compute")
+
+
+class InventoryModule(BaseInventoryPlugin):
+    """Fills Ansible's inventory from one file."""
+
+    NAME = "cloudos.cloud.cloud"
+
+    def verify_file(self, path):
+        return super().verify_file(path) and Path(path).name in ("cloud.yml", "cloud.yaml")
+
+    def parse(self, inventory, loader, path, cache=True):
+        super().parse(inventory, loader, path, cache)
+        cloud = self._read(path)
+        lab = cloud.get("lab")
+        facts = {
+            "cloudos_cloud": cloud["cloud"],
+            "cloudos_lab": lab,
+            "cloudos_networks": cloud.get("networks", {}),
+            "cloudos_inventory": str(Path(path).resolve()),
+        }
+        for name, value in facts.items():
+            inventory.set_variable("all", name, value)
+        for group in ("nodes", *GROUPS):
+            inventory.add_group(group)
+        common = _lab_access(cloud["cloud"]) if lab else {}
+        for name, node in cloud["nodes"].items():
+            inventory.add_host(name, group="nodes")
+            for group in node["groups"]:
+                inventory.add_host(name, group=group)
+            for key, value in {**_access(node), **common, **_trusted(node.get("ansible") or {})}.items():
+                inventory.set_variable(name, key, value)
+
+    def _read(self, path):
+        try:
+            return yaml.safe_load(Path(path).read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise AnsibleParserError(str(error)) from None
+
+
+def _access(node):
+    return {"ansible_host": str(node["address"]), "ansible_python_interpreter": "/usr/bin/python3"}
+
+
+def _lab_access(cloud):
+    return {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(home.root() / "keys" / "lab"),
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={home.cloud(cloud) / 'known_hosts'}",
+    }
+
+
+def _trusted(variables):
+    """The connection variables that an operator wrote may be expressions, as in any inventory."""
+    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in variables.items()}

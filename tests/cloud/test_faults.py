@@ -1,0 +1,124 @@
+"""What happens to a cloud: processes die, nodes reboot, API services restart under load."""
+
+import concurrent.futures
+import shutil
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import openstack
+import pytest
+import yaml
+from conftest import HOME, Cloud
+
+from cloudos.secrets import Store
+
+pytestmark = pytest.mark.cloud
+
+
+def wait_for(condition, seconds, message):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, message
+        time.sleep(0.5)
+
+
+def test_every_unit_survives_kill(cloud):
+    before = cloud.processes()
+    for unit in before:
+        cloud.node(f"systemctl kill -s KILL --kill-who=main {unit}")
+    wait_for(lambda: all(pid and pid != before[unit] for unit, pid in cloud.processes().items()), 60,
+             f"not all units are back: {cloud.processes()}")
+    cloud.play("site")
+    assert cloud.play("site").changed == 0
+
+
+def test_reboot(cloud):
+    boot = cloud.node("cat /proc/1/stat | cut -d' ' -f22")
+    cloud.node("systemctl reboot", check=False)
+    wait_for(lambda: cloud.node("cat /proc/1/stat | cut -d' ' -f22", check=False) not in ("", boot), 60, "the node did not come back")
+    wait_for(lambda: all(cloud.processes().values()), 90, "not all units came back")
+    assert cloud.play("site").changed == 0
+    cloud.play("verify")
+
+
+@pytest.mark.parametrize("unit", ["keystone-api", "placement-api", "glance-api", "nova-api", "neutron-api"])
+def test_restart_loses_no_request(cloud, unit):
+    """2,000 requests from eight clients while the service restarts three times; each must be answered below 500."""
+    url = next(entry["url"] for entry in cloud.plan()["probes"] if entry["name"] == unit)
+    context = ssl.create_default_context(cafile=cloud.state / "ca.pem")
+
+    def request(_):
+        try:
+            with urllib.request.urlopen(url, timeout=60, context=context) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
+
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
+        answers = clients.map(request, range(2000))
+        for _ in range(3):
+            time.sleep(1)
+            cloud.node(f"systemctl restart {unit}.service")
+        answers = list(answers)
+    lost = [answer for answer in answers if not isinstance(answer, int) or answer >= 500]
+    assert not lost, f"{len(lost)} of {len(answers)} lost: {lost[:5]}"
+
+
+def test_secrets_stay_secret(cloud):
+    """No generated secret in the journal, process arguments, world-readable files of the node, or the run records."""
+    names = {name: value for value, name in Store(cloud.name).masks().items() if len(value) >= 20}
+    assert names
+    patterns = "\n".join(names.values())
+    script = """
+        cat > /dev/shm/patterns && chmod 600 /dev/shm/patterns
+        journalctl -o cat --no-pager | grep -cFf /dev/shm/patterns
+        for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; echo; done 2>/dev/null | grep -v 'grep -' | grep -cFf /dev/shm/patterns
+        find / -xdev -type f -perm -o+r -size -1M -not -path '/proc/*' -not -path '/sys/*' -not -path '/usr/*' -print0 |
+            xargs -0 grep -lFf /dev/shm/patterns
+        rm /dev/shm/patterns
+    """
+    ssh = ["ssh", "-i", str(HOME / "keys" / "lab"), f"-oUserKnownHostsFile={cloud.state}/known_hosts", f"root@{cloud.address}", script]
+    found = subprocess.run(ssh, input=patterns, capture_output=True, text=True, check=False).stdout.split()
+    assert found == ["0", "0"], found
+    records = subprocess.run(["grep", "-rlFf", "-", str(cloud.state / "runs"), str(cloud.state / "plan.json")], input=patterns,
+                             capture_output=True, text=True, check=False).stdout
+    assert not records, records
+
+
+def test_toy_service_needs_no_task(cloud, tmp_path):
+    """One more data file, and the application is served over TLS and found in Keystone's catalog."""
+    inventory = tmp_path / "toy"
+    shutil.copytree(cloud.inventory, inventory)
+    (inventory / "services").mkdir()
+    (inventory / "services" / "toy.yml").write_text(yaml.safe_dump({
+        "service": "toy", "title": "Toy", "needs": ["keystone", "haproxy"], "account": {}, "user": {"roles": ["service"]},
+        "catalog": {"type": "toy", "unit": "toy-api", "path": ""},
+        "files": {"/var/lib/toy/toy.py": {"on": ["control"], "format": "text", "content": (
+            "def application(environ, start_response):\n"
+            "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+            "    return [b'hello']\n")}},
+        "units": {"toy-api": {"on": ["control"], "wsgi": "toy:application", "port": 9999, "health": "/",
+                              "environment": {"PYTHONPATH": "/var/lib/toy"}}},
+    }))
+    source = yaml.safe_load((inventory / "cloud.yml").read_text())
+    source["services"].append("toy")
+    source["service_path"] = ["services"]
+    (inventory / "cloud.yml").write_text(yaml.safe_dump(source))
+    toy = Cloud(inventory)
+    before = toy.processes()
+    try:
+        toy.play("site")
+        context = ssl.create_default_context(cafile=cloud.state / "ca.pem")
+        with urllib.request.urlopen(f"https://{cloud.address}:9999/", context=context, timeout=30) as answer:
+            assert answer.read() == b"hello"
+        api = openstack.connect(cloud=cloud.name)
+        assert api.endpoint_for("toy").startswith(f"https://{cloud.address}:9999")
+        after = toy.processes()
+        assert {unit: after[unit] for unit in before} == before
+    finally:
+        cloud.play("site")

@@ -1,0 +1,64 @@
+"""Runs a module of the collection in process, as Ansible would, and proves the twelve cases from one table.
+
+The twelve cases are create, change and remove, each in check mode and for real, each for the first time and again.
+"""
+
+import importlib
+import io
+import json
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible.module_utils.testing import patch_module_args
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "collections") not in sys.path:
+    sys.path.insert(0, str(ROOT / "collections"))
+
+
+def run_module(name, check=False, diff=True, **args):
+    """The result of one module call, a dict; a failed module's result has failed=True."""
+    module = importlib.import_module(f"ansible_collections.cloudos.cloud.plugins.modules.{name}")
+    output = io.StringIO()
+    call = {**args, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
+    try:
+        with patch_module_args(call), redirect_stdout(output):
+            module.main()
+    except SystemExit:
+        pass
+    return json.loads(output.getvalue().strip().splitlines()[-1])
+
+
+@dataclass
+class Story:
+    """A module's life: arguments that create, change and remove one thing, and a look at the real state."""
+
+    module: str
+    create: dict
+    change: dict
+    remove: dict
+    state: object = field(default=None)   # callable giving the real state, compared around check mode
+
+
+def twelve_cases(story):
+    """Run the twelve cases; each must tell `changed` truly, and check mode must leave the real state alone."""
+    for verb in ("create", "change", "remove"):
+        args = getattr(story, verb)
+        before = story.state()
+        predicted = run_module(story.module, check=True, **args)
+        assert not predicted.get("failed"), predicted
+        assert predicted["changed"], (verb, "check mode foresees no change")
+        assert predicted.get("diff"), (verb, "no diff")
+        again = run_module(story.module, check=True, **args)
+        assert again["changed"] and story.state() == before, (verb, "check mode changed something")
+        real = run_module(story.module, **args)
+        assert not real.get("failed") and real["changed"], (verb, real)
+        assert real.get("diff") == predicted.get("diff"), (verb, "announced and real difference differ")
+        assert story.state() != before, (verb, "nothing really changed")
+        settled = story.state()
+        for check in (True, False):
+            repeat = run_module(story.module, check=check, **args)
+            assert not repeat.get("failed") and not repeat["changed"], (verb, "not idempotent", repeat)
+        assert story.state() == settled
