@@ -10,7 +10,7 @@ PACKAGES := python3-venv ca-certificates openssh-client
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
-export CLOUDOS_INVENTORY = $(INVENTORY)
+export INVENTORY
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

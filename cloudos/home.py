@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -36,6 +38,15 @@ def write_once(path: Path, data: bytes, mode: int = 0o600) -> bool:
         os.unlink(temporary)
     _sync(path.parent)
     return True
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold `path` (made if needed) against other processes that ask for it; the kernel frees it when a process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _temporary(path: Path, data: bytes, mode: int) -> str:

@@ -8,13 +8,11 @@ in `cloudos.pki`; where files are, in `cloudos.home`. Nothing here prints or log
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime
-import fcntl
 import json
 import os
 import secrets as random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -52,7 +50,7 @@ class Store:
         `now` is timezone-aware UTC. The file is replaced in one step, so that a kill at any moment leaves either the
         old or the new secrets. Raises SecretsError.
         """
-        with self._locked():
+        with home.locked(self.path.with_suffix(".lock")):
             values = self._read()
             changed = generate(values, specs, now)
             if changed:
@@ -90,13 +88,6 @@ class Store:
 
     def _encrypt(self, values: Mapping[str, str]) -> bytes:
         return _vault(create=not self.path.exists()).encrypt(json.dumps(values, indent=1, sort_keys=True))
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(self.path.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def generate(values: dict[str, str], specs: Iterable[Mapping], now: datetime.datetime) -> list[str]:

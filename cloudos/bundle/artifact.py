@@ -33,10 +33,12 @@ class Artifact:
         try:
             return json.loads(self.path("manifest.json").read_text())
         except (OSError, ValueError) as error:
-            raise BundleError(f"{self.path('manifest.json')}: {error}; build the bundle with playbooks/bundle.yml") from error
+            raise BundleError(
+                f"{self.path('manifest.json')}: {error}; build the bundle with playbooks/bundle.yml"
+            ) from error
 
     def verify(self, public_key: Path) -> dict:
-        """Return the manifest when its signature, and size and hash of every file it names, are right; else raise BundleError."""
+        """The manifest, if its signature and size and hash of every file it names are right; else BundleError."""
         manifest = self.manifest()
         signing.verify(self.path("manifest.json"), self.path("manifest.json.sig"), public_key)
         for file in manifest["files"].values():
@@ -44,7 +46,9 @@ class Artifact:
             if not path.is_file():
                 raise BundleError(f"{path}: missing; build the bundle again with playbooks/bundle.yml")
             if path.stat().st_size != file["size"] or sha256(path) != file["sha256"]:
-                raise BundleError(f"{path}: is not the file that its manifest names; build the bundle again with playbooks/bundle.yml")
+                raise BundleError(
+                    f"{path}: is not the file that its manifest names; build the bundle again with playbooks/bundle.yml"
+                )
         return manifest
 
 

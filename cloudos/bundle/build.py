@@ -1,6 +1,5 @@
 """Build the bundle of a patch level on the admin host."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,12 +14,12 @@ from pathlib import Path
 from cloudos.bundle import artifact as artifacts
 from cloudos.bundle import mariadb, sbom, schemas, signing
 from cloudos.bundle.artifact import Artifact
-from cloudos.bundle.commands import run
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.lock import check_floors
 from cloudos.bundle.release import Release, pins
 from cloudos.bundle.schemas import Schema
 from cloudos.bundle.tree import Tree
+from cloudos.home import locked
 
 RECIPE = ("build.py", "tree.py", "schemas.py", "inside/options.py", "inside/snapshot.py")
 SUFFIXES = ("sqfs", "options.json", "cdx.json", "manifest.json", "manifest.json.sig")
@@ -33,7 +32,9 @@ class Build:
     the schema snapshots); home: ~/.cloudos; say: called with one line per step.
     """
 
-    def __init__(self, release: Release, patch_level: str, services: Path, home: Path, say: Callable[[str], None] = print):
+    def __init__(
+        self, release: Release, patch_level: str, services: Path, home: Path, say: Callable[[str], None] = print
+    ):
         self.release = release
         self.lock = release.lock(patch_level)
         self.home = home
@@ -45,23 +46,28 @@ class Build:
         """Digest of all that decides the bundle's content."""
         here = Path(__file__).parent
         recipe = {name: artifacts.sha256(here / name) for name in RECIPE}
-        data = [artifacts.FORMAT, self.lock.read_text(), self.release.build_constraints, schemas.digest_input(self.schemas), recipe]
+        data = [
+            artifacts.FORMAT,
+            self.lock.read_text(),
+            self.release.build_constraints,
+            schemas.digest_input(self.schemas),
+            recipe,
+        ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()
 
-    def current(self) -> bool:
-        """Whether a whole bundle of exactly these inputs is there."""
+    def found(self) -> str | None:
+        """The digest of the inputs of the bundle that is there; None unless it is whole and rightly signed."""
         try:
-            manifest = self.artifact.verify(self.home / "keys" / "bundle.pub")
-        except (BundleError, FileNotFoundError) as reason:
+            return self.artifact.verify(self.home / "keys" / "bundle.pub")["inputs"]
+        except BundleError as reason:
             self.say(f"no usable bundle yet: {reason}")
-            return False
-        return manifest["inputs"] == self.inputs()
+            return None
 
     def make(self) -> bool:
-        """Build the bundle unless it is current. Returns whether it was built; raises BundleError and leaves nothing half."""
+        """Build the bundle unless it is current; True if it was built. Raises BundleError and leaves nothing half."""
         check_floors(self.release, self.lock.read_text())
-        with _alone(self.artifact.directory):
-            if self.current():
+        with locked(self.artifact.directory / ".lock"):  # one build at a time; the next one waits
+            if self.found() == self.inputs():
                 return False
             for left in self.artifact.directory.glob(".build-*"):
                 shutil.rmtree(left)  # of a build that was killed: nobody else builds now
@@ -87,7 +93,9 @@ class Build:
                 tree.compile()
             with self._step("snapshot the schemas, list the options"):
                 heads = self._snapshot(tree, work, made.path("options.json"))
-            bill = sbom.bill_of_materials(made.name, made.patch_level, self.lock.read_text(), tree.distributions(), debian)
+            bill = sbom.bill_of_materials(
+                made.name, made.patch_level, self.lock.read_text(), tree.distributions(), debian
+            )
             made.path("cdx.json").write_text(json.dumps(bill, indent=1))
             shutil.copy(made.path("cdx.json"), tree.root / "share" / "sbom.cdx.json")
             shutil.copy(self.lock, tree.root / "share" / "lock")
@@ -100,10 +108,12 @@ class Build:
             made.path(suffix).replace(self.artifact.path(suffix))
 
     def _snapshot(self, tree: Tree, work: Path, options: Path) -> dict:
-        """Write the schema snapshots into the tree and the options beside it, on all cores; returns the schemas' heads."""
+        """Write schema snapshots into the tree and the options beside it, on all cores; returns the schemas' heads."""
         target = tree.target / "share" / "schemas"
         (tree.root / "share" / "schemas").mkdir(parents=True)
-        shipped = [schema for schema in self.schemas if all((tree.root / "bin" / name).exists() for name in schema.programs())]
+        shipped = [
+            schema for schema in self.schemas if all((tree.root / "bin" / name).exists() for name in schema.programs())
+        ]
         databases = [database for schema in shipped for database in schema.databases]
         etc = work / "etc"
         with mariadb.private_mariadb() as socket, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -148,12 +158,3 @@ class Build:
         start = time.monotonic()
         yield
         self.say(f"{self.artifact.patch_level}: {name}: {time.monotonic() - start:.1f} s")
-
-
-@contextmanager
-def _alone(directory: Path):
-    """Let one build at a time work in `directory`; the next one waits."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

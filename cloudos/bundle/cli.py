@@ -1,15 +1,15 @@
 """Commands around releases and bundles: lock, build, verify."""
 
-import os
 from pathlib import Path
 
 import click
 
+from cloudos import home
 from cloudos.bundle.artifact import Artifact
 from cloudos.bundle.build import Build
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.lock import make_lock
-from cloudos.bundle.release import load_release
+from cloudos.bundle.release import load_locked, load_release
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -27,20 +27,24 @@ class Commands(click.Group):
 
 @click.group(cls=Commands)
 @click.option("--releases", type=DIRECTORY, default=ROOT / "releases", help="Directory of the releases.")
-@click.option("--home", type=click.Path(path_type=Path), help="Default: $CLOUDOS_HOME, else ~/.cloudos.",
-              default=lambda: Path(os.environ.get("CLOUDOS_HOME", "~/.cloudos")).expanduser())
 @click.pass_context
-def bundle(context, releases, home):
+def bundle(context, releases):
     """Locks of a release, and the bundle made from one."""
-    context.obj = {"releases": releases, "home": home}
+    context.obj = {"releases": releases}
 
 
 @bundle.command()
 @click.argument("series")
-@click.option("--constraints", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True,
-              help="The upper constraints that the series publishes.")
+@click.option(
+    "--constraints",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="The upper constraints that the series publishes.",
+)
 @click.option("--upgrade", is_flag=True, help="Forget the pins of the newest lock.")
-@click.option("--replace", is_flag=True, help="Rewrite the newest lock, which nobody uses yet, instead of making the next one.")
+@click.option(
+    "--replace", is_flag=True, help="Rewrite the newest lock, which nobody uses yet, instead of making the next one."
+)
 @click.pass_obj
 def lock(settings, series, constraints, upgrade, replace):
     """Resolve SERIES and write the lock of its next patch level."""
@@ -55,8 +59,8 @@ def lock(settings, series, constraints, upgrade, replace):
 @click.pass_obj
 def build(settings, release, services):
     """Build the bundle of RELEASE, a series or a patch level, unless it is there."""
-    loaded, patch_level = _locked(settings, release)
-    work = Build(loaded, patch_level, services, settings["home"], say=click.echo)
+    loaded, patch_level = load_locked(settings["releases"], release)
+    work = Build(loaded, patch_level, services, home.root(), say=click.echo)
     click.echo(f"{work.artifact.path('sqfs')}: {'built' if work.make() else 'unchanged'}")
 
 
@@ -65,14 +69,7 @@ def build(settings, release, services):
 @click.pass_obj
 def verify(settings, release):
     """Check the signature and every hash of the bundle of RELEASE."""
-    loaded, patch_level = _locked(settings, release)
-    artifact = Artifact(settings["home"] / "bundles", patch_level, "cp" + loaded.python.replace(".", ""))
-    artifact.verify(settings["home"] / "keys" / "bundle.pub")
+    loaded, patch_level = load_locked(settings["releases"], release)
+    artifact = Artifact(home.root() / "bundles", patch_level, "cp" + loaded.python.replace(".", ""))
+    artifact.verify(home.root() / "keys" / "bundle.pub")
     click.echo(f"{artifact.path('sqfs')}: right")
-
-
-def _locked(settings, name):
-    release, patch_level = load_release(settings["releases"], name)
-    if patch_level is None:
-        raise BundleError(f"{name}: no lock yet; docs/how-to/make-a-lock.md tells how to make one")
-    return release, patch_level

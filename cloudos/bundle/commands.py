@@ -9,11 +9,13 @@ from cloudos.bundle.errors import BundleError
 
 
 def run(command: list[str], what: str, tail: int = 15, **options) -> str:
-    """Run `command`, return its standard output. Raises BundleError with `what` and the last `tail` lines it printed."""
+    """Run `command`, return its standard output; BundleError with `what` and the last `tail` lines where it fails."""
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
     except FileNotFoundError as error:
-        raise BundleError(f"{what}: {command[0]} is not installed; playbooks/bundle.yml installs what building needs") from error
+        raise BundleError(
+            f"{what}: {command[0]} is not installed; playbooks/bundle.yml installs what building needs"
+        ) from error
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-tail:]
         raise BundleError("\n".join([f"{what} failed ({Path(command[0]).name} ended with {done.returncode}):", *lines]))

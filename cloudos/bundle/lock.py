@@ -46,7 +46,9 @@ def own_constraints(release: Release, published: str) -> str:
     """
     decided = {_name(text) for text in release.overrides}
     decided |= {_name(text) for text in release.roots if Requirement(text).specifier}
-    kept = [line for line in published.splitlines() if (m := NAME.match(line)) and canonicalize_name(m[1]) not in decided]
+    kept = [
+        line for line in published.splitlines() if (m := NAME.match(line)) and canonicalize_name(m[1]) not in decided
+    ]
     return "\n".join([*kept, *release.overrides]) + "\n"
 
 
@@ -59,9 +61,8 @@ def check_floors(release: Release, lock: str) -> None:
         if name not in pinned or Version(pinned[name]) < Version(floor)
     ]
     if low:
-        raise BundleError(
-            f"{release.directory.name}: below the security floor: {', '.join(low)}; raise the root or add an override in release.yml"
-        )
+        advice = "raise the root or add an override in release.yml"
+        raise BundleError(f"{release.series}: below the security floor: {', '.join(low)}; {advice}")
 
 
 def _resolve(release: Release, published: str, preferred: str) -> str:
@@ -71,13 +72,11 @@ def _resolve(release: Release, published: str, preferred: str) -> str:
         (here / "constraints.txt").write_text(own_constraints(release, published))
         (here / "build.txt").write_text("\n".join(release.build_constraints) + "\n")
         (here / "lock").write_text(preferred)
-        run(
-            [uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
-            + ["--python-version", release.python, "--python-platform", "x86_64-manylinux_2_36"]
-            + ["--constraints", "constraints.txt", "--build-constraints", "build.txt", "roots.in", "--output-file", "lock"],
-            what=f"resolving {release.series}",
-            cwd=here,
-        )
+        target = ["--python-version", release.python, "--python-platform", "x86_64-manylinux_2_36"]
+        limits = ["--constraints", "constraints.txt", "--build-constraints", "build.txt"]
+        plain = ["--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
+        command = [uv(), "pip", "compile", *plain, *target, *limits, "--output-file", "lock", "roots.in"]
+        run(command, what=f"resolving {release.series}", cwd=here)
         return (here / "lock").read_text()
 
 

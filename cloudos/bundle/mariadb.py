@@ -1,4 +1,4 @@
-"""A throw-away MariaDB for the time of a build: a socket only, data in a temporary directory, nothing of the system's."""
+"""A throw-away MariaDB for the time of a build: only a socket, data in a temporary directory, no system service."""
 
 import contextlib
 import shutil
@@ -14,7 +14,13 @@ from cloudos.bundle.errors import BundleError
 ACCOUNT = "nobody"
 START_SECONDS = 30
 # Nothing outlives the build, so nothing needs to reach the disk.
-FAST = ["--skip-networking", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--sync-binlog=0"]
+FAST = [
+    "--skip-networking",
+    "--skip-log-bin",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--sync-binlog=0",
+]
 SIZES = ["--innodb-buffer-pool-size=64M", "--performance-schema=off", "--max-connections=100"]
 
 
@@ -33,7 +39,17 @@ def private_mariadb() -> Iterator[Path]:
         common = ["--no-defaults", f"--datadir={data}", f"--user={ACCOUNT}"]
         install = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
         run([*install, "--basedir=/usr"], what="preparing a private MariaDB")
-        command = ["setpriv", "--pdeathsig", "KILL", "mariadbd", *common, f"--socket={socket}", f"--log-error={log}", *FAST, *SIZES]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "mariadbd",
+            *common,
+            f"--socket={socket}",
+            f"--log-error={log}",
+            *FAST,
+            *SIZES,
+        ]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait(server, socket, log)
@@ -47,14 +63,21 @@ def private_mariadb() -> Iterator[Path]:
 
 def execute(socket: Path, *statements: str) -> None:
     """Run SQL statements as root."""
-    run(["mariadb", "--no-defaults", "-u", "root", "-S", socket], what="preparing databases", input=";\n".join(statements) + ";\n")
+    run(
+        ["mariadb", "--no-defaults", "-u", "root", "-S", socket],
+        what="preparing databases",
+        input=";\n".join(statements) + ";\n",
+    )
 
 
 def _wait(server: subprocess.Popen, socket: Path, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        ping = subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", str(socket), "-e", "SELECT 1"],
-                              capture_output=True, check=False)
+        ping = subprocess.run(
+            ["mariadb", "--no-defaults", "-u", "root", "-S", str(socket), "-e", "SELECT 1"],
+            capture_output=True,
+            check=False,
+        )
         if ping.returncode == 0:
             return
         time.sleep(0.1)

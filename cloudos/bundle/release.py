@@ -16,7 +16,7 @@ PATCH_LEVEL = re.compile(r"^(\d{4}\.\d)-(\d+)$")
 
 @dataclass(frozen=True)
 class Release:
-    """One series. `roots`, `overrides` and `build_constraints` are requirement strings, `floors` maps a name to a version."""
+    """One series. `roots`, `overrides`, `build_constraints`: requirement strings; `floors`: name to version."""
 
     series: str
     directory: Path
@@ -38,7 +38,7 @@ class Release:
 
 
 def load_release(releases: Path, name: str) -> tuple[Release, str | None]:
-    """Read a release by series (`2026.1`: its newest patch level, None if it has no lock yet) or by patch level (`2026.1-1`).
+    """Read a release by series (`2026.1`: its newest patch level, None if it has no lock) or patch level (`2026.1-1`).
 
     Raises BundleError for an unknown series or patch level, and for a data file that is not as documented.
     """
@@ -52,6 +52,14 @@ def load_release(releases: Path, name: str) -> tuple[Release, str | None]:
     if named and name not in levels:
         raise BundleError(f"{release.directory}: no lock {name}.lock; there are: {', '.join(levels) or 'none'}")
     return release, name if named else (levels[-1] if levels else None)
+
+
+def load_locked(releases: Path, name: str) -> tuple[Release, str]:
+    """Like load_release, for a release that must have a lock; raises BundleError for one without."""
+    release, patch_level = load_release(releases, name)
+    if patch_level is None:
+        raise BundleError(f"{release.directory}: no lock yet; docs/how-to/make-a-lock.md tells how to make one")
+    return release, patch_level
 
 
 def _read(path: Path) -> Release:
@@ -70,7 +78,9 @@ def _read(path: Path) -> Release:
             floors={canonicalize_name(name): str(floor) for name, floor in data.get("floors", {}).items()},
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path}: {type(error).__name__} {error}; docs/how-to/make-a-lock.md shows the keys") from error
+        raise BundleError(
+            f"{path}: {type(error).__name__} {error}; docs/how-to/make-a-lock.md shows the keys"
+        ) from error
 
 
 def pins(lock: str) -> dict[str, str]:

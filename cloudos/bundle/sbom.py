@@ -10,9 +10,13 @@ CLASSIFIER = "License :: "
 LONGEST_NAME = 100
 
 
-def bill_of_materials(name: str, patch_level: str, lock: str, found: list[Distribution], debian: dict[str, str]) -> dict:
+def bill_of_materials(
+    name: str, patch_level: str, lock: str, found: list[Distribution], debian: dict[str, str]
+) -> dict:
     """The document for bundle `name`. `debian` maps the Debian packages whose files it carries to their versions."""
-    hashes = {canonicalize_name(match[1]): re.findall(r"sha256:([0-9a-f]{64})", match[2]) for match in HASHES.finditer(lock)}
+    hashes = {
+        canonicalize_name(match[1]): re.findall(r"sha256:([0-9a-f]{64})", match[2]) for match in HASHES.finditer(lock)
+    }
     components = [_component(item, hashes.get(canonicalize_name(item.name), [])) for item in found]
     components += [
         {"type": "library", "name": package, "version": version, "purl": f"pkg:deb/debian/{package}@{version}"}
@@ -22,7 +26,9 @@ def bill_of_materials(name: str, patch_level: str, lock: str, found: list[Distri
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {"component": {"type": "platform", "bom-ref": name, "name": "cloudos-bundle", "version": patch_level}},
+        "metadata": {
+            "component": {"type": "platform", "bom-ref": name, "name": "cloudos-bundle", "version": patch_level}
+        },
         "components": [{"bom-ref": component["purl"], **component} for component in components],
     }
 
@@ -41,11 +47,13 @@ def _component(item: Distribution, hashes: list[str]) -> dict:
 
 
 def _licenses(item: Distribution) -> list[dict]:
-    """SPDX expression if the package gives one, else its trove classifiers, else its licence field when that is a name."""
+    """The SPDX expression if the package gives one, else its classifiers, else its licence field if that is a name."""
     expression = item.metadata.get("License-Expression")
     if expression:
         return [{"expression": expression}]
-    names = [value.rpartition(" :: ")[2] for value in item.metadata.get_all("Classifier", []) if value.startswith(CLASSIFIER)]
+    names = [
+        value.rpartition(" :: ")[2] for value in item.metadata.get_all("Classifier", []) if value.startswith(CLASSIFIER)
+    ]
     text = (item.metadata.get("License") or "").strip()
     if not names and 0 < len(text) <= LONGEST_NAME and "\n" not in text:
         names = [text]

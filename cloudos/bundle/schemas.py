@@ -42,8 +42,10 @@ class Schema:
             lines = []
             for section, options in sections.items():
                 lines.append(f"[{section}]")
-                lines += [f"{option} = mysql+pymysql://root@localhost/{database}?unix_socket={socket}&charset=utf8mb4"
-                          for option, database in options.items()]
+                lines += [
+                    f"{option} = mysql+pymysql://root@localhost/{database}?unix_socket={socket}&charset=utf8mb4"
+                    for option, database in options.items()
+                ]
             path.write_text("\n".join(lines) + "\n")
 
 

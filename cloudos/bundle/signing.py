@@ -20,7 +20,9 @@ def signing_key(home: Path) -> Path:
 
 
 def allowed_signers(public_key: Path) -> str:
-    """The line that lets `ssh-keygen -Y verify` (and module cloudos.cloud.bundle) trust `public_key` for bundles only."""
+    """The line that lets `ssh-keygen -Y verify` trust `public_key` for bundles only; BundleError without that file."""
+    if not public_key.is_file():
+        raise BundleError(f"{public_key}: no public key of this admin host's bundles; playbooks/bundle.yml makes it")
     kind, data = public_key.read_text().split()[:2]
     return f'{SIGNER} namespaces="{NAMESPACE}" {kind} {data}\n'
 
@@ -36,7 +38,9 @@ def sign(path: Path, key: Path) -> Path:
 def verify(path: Path, signature: Path, public_key: Path) -> None:
     """Raise BundleError unless `signature` is one of `public_key` over `path`."""
     if not signature.is_file():
-        raise BundleError(f"{path}: no signature {signature.name} beside it; build the bundle again with playbooks/bundle.yml")
+        raise BundleError(
+            f"{path}: no signature {signature.name} beside it; build the bundle again with playbooks/bundle.yml"
+        )
     with tempfile.NamedTemporaryFile("w", prefix="cloudos-signers-") as signers, path.open() as signed:
         signers.write(allowed_signers(public_key))
         signers.flush()

@@ -11,11 +11,12 @@ from cloudos.bundle.errors import BundleError
 
 TARGETS = Path("/opt/cloudos")
 HERE = Path(__file__).parent / "inside"
-# Tests are a third of the code and never run on a node; glance_store names its own in an entry point and logs an error without.
+# Tests are a third of the code and never run on a node; glance_store names its own in an entry point, and logs an
+# error without them.
 KEPT_TESTS = {"glance_store"}
 # Web pages that exist as a Debian package only: package -> its directory -> where they go in the bundle.
 DEBIAN_DATA = {"novnc": ("usr/share/novnc", "share/novnc")}
-# A mount namespace of its own: the tree is bound to the final path for this command only, whatever is mounted there outside.
+# A mount namespace of its own: the tree is bound to the final path for this command only, whatever is mounted there.
 BOUND = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount --bind "$0" "$1"; shift; exec "$@"']
 
 
@@ -31,7 +32,7 @@ class Tree:
     @contextlib.contextmanager
     def mount_point(self):
         """Hold an (empty) directory at the final path while the tree is worked on."""
-        made = not self.target.exists()
+        made = [path for path in (self.target, self.target.parent) if not path.exists()]
         try:
             self.target.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o755)
@@ -39,9 +40,9 @@ class Tree:
         except PermissionError as error:
             raise BundleError(f"building a bundle needs root: {error}") from error
         finally:
-            if made:
-                with contextlib.suppress(OSError):  # a node mounted its bundle there in the meantime
-                    self.target.rmdir()
+            with contextlib.suppress(OSError):  # this host is a node as well, and put a bundle there meanwhile
+                for path in made:
+                    path.rmdir()
 
     def inside(self, command: list, what: str, **options) -> str:
         """Run `command` while the tree is at its final path; returns its standard output."""
@@ -57,7 +58,16 @@ class Tree:
         environment.pop("VIRTUAL_ENV", None)
         venv = [uv(), "venv", "--quiet", "--no-project", "--allow-existing", "--python", self.python, self.target]
         self.inside(venv, what=f"making an environment of {self.python}", env=environment)
-        install = [uv(), "pip", "install", "--quiet", "--python", self.target / "bin/python", "--require-hashes", "--no-deps"]
+        install = [
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            self.target / "bin/python",
+            "--require-hashes",
+            "--no-deps",
+        ]
         self.inside(
             [*install, "--build-constraints", build_constraints, "--requirements", lock],
             what=f"installing {lock.name}",
@@ -66,13 +76,26 @@ class Tree:
 
     def prune(self) -> None:
         """Drop what nodes never use."""
+        for path in ("CACHEDIR.TAG", "include", "share/doc"):
+            if (self.root / path).is_dir():
+                shutil.rmtree(self.root / path)
+            else:
+                (self.root / path).unlink(missing_ok=True)
         for path in [path for path in self.site.rglob("tests") if path.is_dir()]:
             if path.relative_to(self.site).parts[0] not in KEPT_TESTS and path.exists():
                 shutil.rmtree(path)
 
     def compile(self) -> None:
-        """Byte-compile all code. The bundle never changes on a node, so the files are never compared with their source."""
-        command = [self.target / "bin/python", "-m", "compileall", "-qq", "-j0", "--invalidation-mode", "unchecked-hash"]
+        """Byte-compile all code. A bundle never changes on a node, so nothing is compared with its source there."""
+        command = [
+            self.target / "bin/python",
+            "-m",
+            "compileall",
+            "-qq",
+            "-j0",
+            "--invalidation-mode",
+            "unchecked-hash",
+        ]
         self.inside([*command, self.target / "lib"], what="byte-compiling")
 
     def add_debian_data(self, work: Path) -> dict[str, str]:
@@ -81,7 +104,11 @@ class Tree:
         for package, (source, destination) in DEBIAN_DATA.items():
             download, unpacked = work / package, work / f"{package}-unpacked"
             download.mkdir()
-            run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package], what=f"downloading {package}", cwd=download)
+            run(
+                ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package],
+                what=f"downloading {package}",
+                cwd=download,
+            )
             file = next(download.glob("*.deb"))
             run(["dpkg-deb", "--extract", file, unpacked], what=f"unpacking {package}")
             versions[package] = run(["dpkg-deb", "--field", file, "Version"], what=f"reading {package}").strip()
@@ -104,5 +131,15 @@ class Tree:
 
     def pack(self, squashfs: Path) -> None:
         """Write the tree as one zstd squashfs, owned by root."""
-        options = ["-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs", "-comp", "zstd", "-Xcompression-level", "6"]
+        options = [
+            "-noappend",
+            "-no-progress",
+            "-quiet",
+            "-all-root",
+            "-no-xattrs",
+            "-comp",
+            "zstd",
+            "-Xcompression-level",
+            "6",
+        ]
         run(["mksquashfs", self.root, squashfs, *options, "-b", "256K"], what=f"packing {squashfs.name}")

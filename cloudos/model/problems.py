@@ -36,9 +36,6 @@ class Report:
         """Note one mistake."""
         self.problems.append(Problem(where, message))
 
-    def __len__(self) -> int:
-        return len(self.problems)
-
     def done(self) -> None:
         """Raise Problems when there is any."""
         if self.problems:

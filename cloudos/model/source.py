@@ -116,11 +116,10 @@ class _Reader:
         seen = set()
         for key_node, value in own:
             line = key_node.start_mark.line + 1
-            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, Hashable) or key is None:
-                self.report.add(f"{self.file}:{line}", "a key must be a single word or number")
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.report.add(f"{self.file}:{line}", "a key must be a single word, not a list or mapping")
                 continue
-            key = str(key) if isinstance(key, Expression) else key
+            key = key_node.value  # as written: YAML 1.1 would make a boolean of `on`
             if key in seen:
                 self.report.add(f"{self.file}:{line}", f"{key} stands twice in one mapping (first in line {self.lines[(*path, key)]})")
                 continue

@@ -20,13 +20,13 @@ KINDS = {"string": "text", "integer": "an integer", "number": "a number", "boole
 
 def validate(source: Source, schema: str, report: Report) -> dict:
     """Check `source.data` against the schema of that name in `schemas`; returns the data without what is wrong."""
-    errors = list(_validator(schema).iter_errors(source.data))
-    wrong = set()
-    for error in errors:
-        path = tuple(error.absolute_path)
-        wrong.update(_told(source, error, path, report))
-    for path in sorted(wrong, key=len, reverse=True):
-        _remove(source.data, path)
+    while errors := list(_validator(schema).iter_errors(source.data)):
+        wrong = {path for error in errors for path in _told(source, error, tuple(error.absolute_path), report)}
+        if not wrong:  # only keys that the file as a whole lacks
+            break
+        for path in sorted(wrong, key=_depth, reverse=True):
+            _remove(source.data, path)
+        report = Report()  # what is invalid now is so because of what was taken out
     return source.data
 
 
@@ -76,6 +76,11 @@ def _complaint(error: Any) -> str:
 
 def _name(*path: Any) -> str:
     return ".".join(str(part) for part in path)
+
+
+def _depth(path: tuple) -> tuple[int, int]:
+    """Sorts the deepest first, and the items of a list from its end, so that taking one out moves no other."""
+    return len(path), path[-1] if isinstance(path[-1], int) else 0
 
 
 def _remove(data: Any, path: tuple) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +18,8 @@ def once(directory: Path, token: str, host: str, work: Callable[[], dict]) -> tu
 
     An exception of `work` reaches the host that did it; the others get FailedBefore naming that host.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / "once.json"
-    with open(directory / "once.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with home.locked(directory / "once.lock"):
         known = json.loads(path.read_text()) if path.exists() else {}
         if known.get("token") == token:
             if "result" not in known:

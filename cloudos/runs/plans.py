@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from cloudos import home
@@ -88,33 +88,3 @@ class Plans:
 def digest(plan: Mapping) -> str:
     """Twelve hexadecimal digits that are the same for the same value."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def difference(before: Mapping | None, after: Mapping) -> dict[str, str]:
-    """What two plans do not have in common, as `before` and `after` texts with a line per file, unit, package, ...
-
-    The contents of files are told by the phase that writes them; here a line ends with a short digest.
-    """
-    old = dict(_entries(before)) if before else {}
-    new = dict(_entries(after))
-
-    def lines(some: dict, other: dict) -> str:
-        return "".join(f"{key} {value}\n" for key, value in some.items() if other.get(key) != value)
-
-    return {"before": lines(old, new), "after": lines(new, old)}
-
-
-def _entries(plan: Mapping) -> Iterator[tuple[str, str]]:
-    for name, node in plan["nodes"].items():
-        yield from ((f"{name} package {package}", "") for package in node.get("packages", []))
-        for service, files in node.get("files", {}).items():
-            yield from ((f"{name} {service} file {path}", digest(entry)) for path, entry in files.items())
-        for unit in node.get("units", []):
-            yield f"{name} {unit.get('service')} unit {unit['name']}", digest(unit)
-        for kind in ("schemas", "operations", "probes"):
-            for entry in node.get(kind, []):
-                label = entry.get("name") or entry.get("module") or ""
-                yield f"{name} {entry.get('service')} {kind} {label}".rstrip(), digest(entry)
-    for kind in ("services", "users"):
-        for name, entry in plan.get("identity", {}).get(kind, {}).items():
-            yield f"identity {kind} {name}", digest(entry)

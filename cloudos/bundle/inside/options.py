@@ -1,4 +1,4 @@
-"""Write every oslo.config option that the installed code declares as JSON: the catalogue that overrides are checked against.
+"""Write every oslo.config option that the installed code declares as JSON; overrides are checked against it.
 
 Usage: options.py FILE. Shape: docs/reference/bundle.md.
 """
@@ -43,9 +43,15 @@ def describe(option):
         facts["default"] = str(option.default)
     if option.name != option.dest:
         facts["name"] = option.name
-    aliases = [[old.group or "DEFAULT" if old.group else None, (old.name or option.name).replace("-", "_")] for old in option.deprecated_opts]
-    flags = {"multi": option.multi, "advanced": option.advanced, "required": option.required, "secret": option.secret,
-             "deprecated": option.deprecated_for_removal, "aliases": aliases}
+    aliases = [[old.group, (old.name or option.name).replace("-", "_")] for old in option.deprecated_opts]
+    flags = {
+        "multi": option.multi,
+        "advanced": option.advanced,
+        "required": option.required,
+        "secret": option.secret,
+        "deprecated": option.deprecated_for_removal,
+        "aliases": aliases,
+    }
     return {**facts, **{key: value for key, value in flags.items() if value}}
 
 
@@ -55,7 +61,9 @@ def type_of(kind):
     for key in SCALARS:
         value = getattr(kind, key, None)
         if value not in (None, False, [], ()):
-            facts[key] = getattr(value, "pattern", None) or (list(value) if isinstance(value, (list, tuple, dict)) else value)
+            facts[key] = getattr(value, "pattern", None) or (
+                list(value) if isinstance(value, (list, tuple, dict)) else value
+            )
     for key, attribute in (("item", "item_type"), ("value", "value_type")):
         if getattr(kind, attribute, None) is not None:
             facts[key] = type_of(getattr(kind, attribute))

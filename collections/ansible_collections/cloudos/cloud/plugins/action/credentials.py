@@ -17,14 +17,15 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        name, services = task_vars["cloudos_cloud"], self._task.args["services"]
+        # Ansible tags its strings with where they came from; YAML takes plain ones only.
+        name, services, region = str(task_vars["cloudos_cloud"]), self._task.args["services"], str(self._task.args["region"])
         directory = home.cloud(name)
         path, authority = directory / "clouds.yaml", directory / "ca.pem"
-        keystone = services["keystone"]["endpoints"]["public"]
+        keystone = str(services["keystone"]["endpoints"]["public"])
         changed = False
         if not self._task.check_mode:
             secrets = Store(name).values(["identity/admin", "pki/ca.crt"])
-            entry = clouds(name, keystone, self._task.args["region"], secrets["identity/admin"], str(authority))
+            entry = clouds(name, keystone, region, secrets["identity/admin"], str(authority))
             wanted = {authority: (secrets["pki/ca.crt"].encode(), 0o644), path: (entry.encode(), 0o600)}
             for file, (content, mode) in wanted.items():
                 if not file.exists() or file.read_bytes() != content:

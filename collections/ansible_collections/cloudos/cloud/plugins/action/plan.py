@@ -12,9 +12,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from cloudos import home
+from cloudos.model.difference import diff
+from cloudos.model.plan import Plan
+from cloudos.model.problems import Problems
 from cloudos.runs import compiling
 from cloudos.runs.once import FailedBefore, once
-from cloudos.runs.plans import PlanMissing, Plans, difference
+from cloudos.runs.plans import PlanMissing, Plans
 from cloudos.secrets import SecretsError, Store
 
 
@@ -38,28 +41,27 @@ class ActionModule(ActionBase):
             first, result = once(home.cloud(self._cloud), self._task._uuid, self._host, states[state])
             if state == "compiled":
                 part = self._plans.part(self._host, result["plan_digest"])
-                result["ansible_facts"] = {"plan": part, "plan_digest": result["plan_digest"]}
-        except (compiling.Mistakes, SecretsError, PlanMissing, FailedBefore) as error:
+                result["ansible_facts"] = {"plan": part, "plan_identity": part.get("identity", {}), "plan_digest": part["digest"]}
+        except (Problems, SecretsError, PlanMissing, FailedBefore) as error:
             raise AnsibleActionFail(str(error)) from None
         reported = result if first else {**result, "changed": False, "diff": []}
         return {"changed": False, "_ansible_verbose_override": True, **reported}
 
     def _check(self):
-        compiling.compile_file(self._vars["cloudos_inventory"])
+        compiling.compiled(self._vars["cloudos_inventory"])
         return {}
 
     def _compile(self):
         facts = compiling.all_facts(self._cloud, self._gathered(), keep=not self._task.check_mode)
-        plan = compiling.compile_file(self._vars["cloudos_inventory"], facts)
+        plan = compiling.compiled(self._vars["cloudos_inventory"], facts)
         made = self._secrets(plan["secrets"])
-        changes = difference(self._plans.last(), plan)
-        fingerprint = self._plans.save(plan)
-        headers = {"before_header": "plan last applied", "after_header": f"plan {fingerprint}"}
+        last = self._plans.last()
+        changes = diff(Plan(last), Plan(plan)) if last else ""
         return {
-            "changed": any(changes.values()) or bool(made),
-            "plan_digest": fingerprint,
+            "changed": last is None or bool(changes or made),
+            "plan_digest": self._plans.save(plan),
             "secrets_made": made,
-            "diff": [{**headers, **changes}] if self._task.diff else [],
+            "diff": [{"prepared": changes}] if self._task.diff and changes else [],
         }
 
     def _secrets(self, specs):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
 from cloudos import home
+from cloudos.model import inventory as description
+from cloudos.model.problems import Problems
 
 DOCUMENTATION = r"""
 name: cloud
@@ -49,31 +50,29 @@ class InventoryModule(BaseInventoryPlugin):
 
     def parse(self, inventory, loader, path, cache=True):
         super().parse(inventory, loader, path, cache)
-        cloud = self._read(path)
-        lab = cloud.get("lab")
-        facts = {
-            "cloudos_cloud": cloud["cloud"],
-            "cloudos_lab": lab,
-            "cloudos_networks": cloud.get("networks", {}),
-            "cloudos_inventory": str(Path(path).resolve()),
-        }
-        for name, value in facts.items():
-            inventory.set_variable("all", name, value)
+        try:
+            cloud = description.load(path)
+        except Problems as report:
+            raise AnsibleParserError(str(report)) from None
+        self._describe(cloud)
         for group in ("nodes", *GROUPS):
             inventory.add_group(group)
-        common = _lab_access(cloud["cloud"]) if lab else {}
-        for name, node in cloud["nodes"].items():
-            inventory.add_host(name, group="nodes")
-            for group in node["groups"]:
+        common = _lab_access(cloud.cloud) if cloud.lab else {}
+        for name, node in cloud.nodes.items():
+            for group in ("nodes", *node["groups"]):
                 inventory.add_host(name, group=group)
-            for key, value in {**_access(node), **common, **_trusted(node.get("ansible") or {})}.items():
+            for key, value in {**_access(node), **common, **_trusted(node["ansible"])}.items():
                 inventory.set_variable(name, key, value)
 
-    def _read(self, path):
-        try:
-            return yaml.safe_load(Path(path).read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise AnsibleParserError(str(error)) from None
+    def _describe(self, cloud):
+        facts = {
+            "cloudos_cloud": cloud.cloud,
+            "cloudos_lab": cloud.lab,
+            "cloudos_networks": cloud.networks,
+            "cloudos_inventory": str(cloud.path.resolve()),
+        }
+        for name, value in facts.items():
+            self.inventory.set_variable("all", name, value)
 
 
 def _access(node):
@@ -90,4 +89,4 @@ def _lab_access(cloud):
 
 def _trusted(variables):
     """The connection variables that an operator wrote may be expressions, as in any inventory."""
-    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in variables.items()}
+    return {key: trust_as_template(str(value)) if isinstance(value, str) else value for key, value in variables.items()}

@@ -10,7 +10,7 @@ import grp
 import os
 import pwd
 import stat
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
@@ -63,7 +63,8 @@ def write_directory(path, owner="root", group="root", mode="0755"):
     """Make the path a directory, or give an existing one this owner and mode; missing parents become root's, 0755."""
     uid, gid = owner_ids(path, owner, group)
     if os.path.lexists(path) and not os.path.isdir(path):
-        raise Failure(f"{path} is to be a directory but something else is there", next_step=f"look at {path} and move it away")
+        raise Failure(f"{path} is to be a directory but something else is there",
+                      next_step=f"look at {path} and move it away")
     if not os.path.isdir(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         os.mkdir(path, 0o700)
@@ -81,7 +82,8 @@ def remove(path):
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Failure(f"{path} cannot be removed: {error.strerror}", next_step=f"look at {path} and empty it") from error
+        raise Failure(f"{path} cannot be removed: {error.strerror}",
+                      next_step=f"look at {path} and empty it") from error
     _sync_directory(os.path.dirname(path))
 
 
@@ -122,7 +124,7 @@ def _sync_directory(folder):
         os.close(handle)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _user_name(uid):
     try:
         return pwd.getpwuid(uid).pw_name
@@ -130,7 +132,7 @@ def _user_name(uid):
         return str(uid)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _group_name(gid):
     try:
         return grp.getgrgid(gid).gr_name

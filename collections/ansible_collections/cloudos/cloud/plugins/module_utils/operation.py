@@ -1,13 +1,12 @@
 """The lifecycle that every module shares: found, wanted, converge.
 
-A module answers three questions and this class owns the rest: check mode, the diff, masking of secrets and how a failure
-is told. A module that mentions check_mode is wrong.
+A module answers three questions and this class owns the rest: check mode, the diff, masking of secrets and how a
+failure is told. A module that mentions check_mode is wrong.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import sys
 import time
@@ -22,7 +21,7 @@ REFERENCE = re.compile(r"\$\{secret:([^}]+)\}")
 class Failure(Exception):
     """Something on the node is not as it must be; carries what an operator needs to mend it.
 
-    cause: one sentence. The rest is optional: service, unit, log (list of lines, newest last), next_step (one sentence).
+    cause: one sentence. Optional: service, unit, log (list of lines, newest last), next_step (one sentence).
     """
 
     def __init__(self, cause, service=None, unit=None, log=(), next_step=None):
@@ -80,12 +79,17 @@ class Operation:
         """Further keys of the module's result; in check mode it is asked as well."""
         return {}
 
+    @property
+    def rehearsal(self):
+        """True in check mode: what other tasks would have started does not come, so it is told instead of waited for."""
+        return self.module.check_mode
+
     def rendered(self, state):
         """How a state is shown in a diff; a mapping of header to text makes one diff per header."""
         return state
 
     def foreseen(self, value):
-        """The value in check mode, where earlier modules only announced what they would do; otherwise its type, empty.
+        """The value in check mode, where earlier modules only announced what they would do; otherwise empty.
 
         For what a module learns from earlier ones and can see on the node itself once they have really done it.
         """
@@ -132,8 +136,8 @@ class Operation:
 
     def _diff(self, step):
         before, after = self.rendered(step.before), self.rendered(step.after)
-        return [{"before_header": str(key), "after_header": str(key), "before": before.get(key) or "", "after": after.get(key) or ""}
-                for key in step.changes]
+        return [{"before_header": str(key), "after_header": str(key),
+                 "before": before.get(key) or "", "after": after.get(key) or ""} for key in step.changes]
 
     @classmethod
     def main(cls):
@@ -146,11 +150,9 @@ class Operation:
 def exclusive(name, timeout=600, directory="/run"):
     """Hold the node's lock of that name, waiting for its holder for up to `timeout` seconds.
 
-    A killed ansible-playbook leaves its module running on the node; the next run must not work against it. Children started
-    with close_fds=False inherit the lock: it lasts until the last command that a killed module had started is through.
+    A killed ansible-playbook leaves its module running on the node; the next run must not work against it.
     """
     with open(f"{directory}/cloudos-{name}.lock", "w") as holder:
-        os.set_inheritable(holder.fileno(), True)
         deadline = time.monotonic() + timeout
         while True:
             try:

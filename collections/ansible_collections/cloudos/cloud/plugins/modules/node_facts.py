@@ -22,7 +22,7 @@ options: {}
 attributes:
   check_mode:
     support: full
-    description: Gathers the same facts, except that KVM is not tried.
+    description: Gathers the same facts; the verdict about KVM is not remembered on the node.
   diff_mode:
     support: none
     description: Changes nothing.
@@ -89,17 +89,20 @@ def _kvm(check):
     key = [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), version]
     if KVM_CACHE.exists() and (known := json.loads(KVM_CACHE.read_text()))["key"] == key:
         return known["verdict"], known["reason"]
-    if check:
-        return "untested", "not tried in check mode"
     from ansible_collections.cloudos.cloud.plugins.module_utils.kvm_probe import kvm_works
 
     works, reason = kvm_works(KVM_SECONDS)
     verdict = "works" if works else "broken"
+    if not check:
+        _remember({"key": key, "verdict": verdict, "reason": reason})
+    return verdict, reason
+
+
+def _remember(verdict):
     KVM_CACHE.parent.mkdir(parents=True, exist_ok=True)
     temporary = KVM_CACHE.with_suffix(".new")
-    temporary.write_text(json.dumps({"key": key, "verdict": verdict, "reason": reason}))
+    temporary.write_text(json.dumps(verdict))
     temporary.replace(KVM_CACHE)
-    return verdict, reason
 
 
 def _qemu_version():

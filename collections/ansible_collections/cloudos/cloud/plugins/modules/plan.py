@@ -26,7 +26,7 @@ attributes:
     description: Compiles and predicts; secrets and the last applied plan stay as they are.
   diff_mode:
     support: full
-    description: C(compiled) shows one line per file, unit, package or operation in which the new plan differs from the last applied.
+    description: C(compiled) shows in what the new plan differs from the last applied; nothing where none was applied.
 author: [Cloud OS]
 """
 

@@ -1,0 +1,1 @@
+"""Cloud OS: turns machines into an OpenStack cloud and keeps it alive."""

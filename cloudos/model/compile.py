@@ -1,0 +1,132 @@
+"""Compiles: from inventory, services, plugins, release, facts and options to the plan. The same input gives the same plan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudos.model import addresses, checks, facts as node_facts, identity, inventory as inventories, plugin, release as releases, service
+from cloudos.model.assemble import Cloud, assemble
+from cloudos.model.configuration import Configuration
+from cloudos.model.context import Context, Named
+from cloudos.model.expressions import Expressions
+from cloudos.model.host import Host
+from cloudos.model.inventory import Inventory
+from cloudos.model.options import Options, check_overrides
+from cloudos.model.overrides import Overrides
+from cloudos.model.plan import FORMAT, Plan
+from cloudos.model.plugin import Plugins
+from cloudos.model.problems import Report
+from cloudos.model.release import Release
+from cloudos.model.secrets import secret_specs
+from cloudos.model.service import Services
+from cloudos.model.source import ROOT
+
+
+@dataclass(frozen=True)
+class Input:
+    """Everything read for one cloud; `release` is None when it is unknown, which the report says."""
+
+    inventory: Inventory
+    services: Services
+    plugins: Plugins
+    release: Release | None
+
+
+def load(path: Path | str, root: Path = ROOT, report: Report | None = None) -> Input:
+    """Read an inventory (directory or cloud.yml) and all data files of the tree `root` that it may use."""
+    mine = report or Report()
+    inventory = inventories.load(path, mine)
+    where = inventory.where("release")
+    loaded = Input(
+        inventory,
+        service.load([root / "services", *inventory.service_path], mine),
+        plugin.load([root / "plugins", *inventory.plugin_path], mine),
+        releases.load(root / "releases", inventory.release, where, mine) if inventory.release else None,
+    )
+    if report is None:
+        mine.done()
+    return loaded
+
+
+def compile_file(path: Path | str, facts: dict | None = None, options: dict | None = None, root: Path = ROOT) -> Plan:
+    """Read and compile a cloud. Raises Problems with every mistake in any of the files."""
+    report = Report()
+    loaded = load(path, root, report)
+    if loaded.release is None or not loaded.inventory.nodes:
+        _what_can_be_checked(loaded, report)
+        report.done()
+    return compile_cloud(loaded.inventory, loaded.services, loaded.plugins, loaded.release, facts, options, report)
+
+
+def compile_cloud(
+    inventory: Inventory, services: Services, plugins: Plugins, release: Release,
+    facts: dict[str, dict] | None = None, options: dict | None = None, report: Report | None = None,
+) -> Plan:  # fmt: skip
+    """Compile the plan.
+
+    `facts`: node -> what cloudos.cloud.node_facts gathered; a node without is compiled from assumptions and marked so.
+    `options`: the content of the bundle's options.json; without it overrides are not checked, and the plan says so.
+    `report` may hold what was found while reading. Raises Problems with all mistakes, those in it included.
+    """
+    report = report if report is not None else Report()
+    cloud = assemble(inventory, services, plugins, release, report)
+    cloud.secrets = secret_specs(cloud)
+    gathered = {name: (facts or {}).get(name) for name in inventory.nodes}
+    nodes = {name: Named(name, address=entry["address"], groups=entry["groups"], facts=node_facts.known(gathered[name]))
+             for name, entry in inventory.nodes.items()}  # fmt: skip
+    overrides = Overrides(inventory)
+    configuration = Configuration(cloud, Expressions(Context(cloud, nodes).of), overrides, report)
+    _check(cloud, report)
+    checks.check_requirements(cloud, nodes, {name for name, found in gathered.items() if found}, configuration, report)
+    checks.check_override_values(cloud, nodes, configuration)
+    if options is not None:
+        check_overrides(cloud, Options(options), configuration, nodes, report)
+    hosts = {} if report.problems else {name: Host(cloud, configuration, node, gathered[name], report) for name, node in nodes.items()}
+    entries = {name: host.compile() for name, host in hosts.items()}
+    known = identity.identity(cloud, report)
+    report.done()
+    return Plan({
+        "format": FORMAT,
+        "cloud": inventory.cloud,
+        "release": {"series": release.series, "patch_level": release.patch_level},
+        "services": list(cloud.bodies),
+        "options_checked": options is not None,
+        "nodes": entries,
+        "identity": known,
+        "secrets": list(cloud.secrets.values()),
+        "provenance": {name: _provenance(host, overrides) for name, host in hosts.items()},
+    })  # fmt: skip
+
+
+def load_options(bundles: Path, patch_level: str) -> dict | None:
+    """The options catalogue of a bundle that lies in `bundles`, None when it is not built. Raises ValueError for a broken file."""
+    found = sorted(bundles.glob(f"{patch_level}-*.options.json"))
+    return json.loads(found[0].read_text()) if found else None
+
+
+def _check(cloud: Cloud, report: Report) -> None:
+    addresses.check_addresses(cloud.inventory, report)
+    checks.check_groups(cloud.inventory, report)
+    checks.check_override_names(cloud, report)
+    checks.check_ports(cloud, report)
+    checks.check_inputs(cloud, report)
+    checks.check_foundations(cloud, report)
+
+
+def _what_can_be_checked(loaded: Input, report: Report) -> None:
+    """Without a release or nodes nothing can be compiled, but mistakes elsewhere are told all the same."""
+    cloud = assemble(loaded.inventory, loaded.services, loaded.plugins, loaded.release or Release("", ""), report)
+    cloud.secrets = secret_specs(cloud)
+    if loaded.inventory.nodes:
+        _check(cloud, report)
+
+
+def _provenance(host: Host, overrides: Overrides) -> dict:
+    found: dict[str, dict] = {}
+    for service, body in host.bodies.items():
+        for file in body.get("files", {}):
+            if places := overrides.places(service, file, str(host.node)):
+                found.setdefault(service, {})[file] = overrides.provenance(service, file, places)
+    return found

@@ -1,0 +1,84 @@
+"""One cloud as its owner describes it: `inventory/<cloud>/cloud.yml`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudos.model import source
+from cloudos.model.problems import Report
+from cloudos.model.validation import validate
+
+FILE = "cloud.yml"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
+
+    `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
+    """
+
+    origin: source.Source
+    path: Path
+    cloud: str
+    release: str
+    region: str
+    nodes: dict[str, dict]
+    networks: dict[str, dict]
+    endpoint: str
+    services: list[str]
+    plugins: dict[str, str]
+    overrides: dict[str, dict]
+    lab: dict | None = None
+    plugin_path: list[Path] = field(default_factory=list)
+    service_path: list[Path] = field(default_factory=list)
+
+    def where(self, *path: Hashable) -> str:
+        return self.origin.where(*path)
+
+    def members(self, group: str) -> list[str]:
+        """Names of the nodes in a group, in the order of the file; `all` has every node."""
+        return [name for name, node in self.nodes.items() if group == "all" or group in node["groups"]]
+
+
+def load(path: Path | str, report: Report | None = None) -> Inventory:
+    """Read `inventory/<cloud>` or its cloud.yml. Without a report of the caller's, mistakes raise Problems."""
+    path = Path(path)
+    path = path / FILE if path.is_dir() else path
+    mine = report or Report()
+    origin = source.load(path, mine)
+    data = validate(origin, "INVENTORY", mine) if origin.data else {}
+    inventory = _filled(origin, path, data)
+    if report is None:
+        mine.done()
+    return inventory
+
+
+def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
+    nodes = {name: {"address": node["address"], "groups": node["groups"], "ansible": node.get("ansible") or {}}
+             for name, node in data.get("nodes", {}).items()}  # fmt: skip
+    first = next((node["address"] for node in nodes.values() if "control" in node["groups"]), "")
+    defaults = {"gateway": None, "pool": None, "bridge": None, "interface": None, "mtu": 1500}
+    networks = {name: {**defaults, **network} for name, network in data.get("networks", {}).items()}
+    if "external" in networks:
+        networks["external"]["bridge"] = networks["external"]["bridge"] or "br-ex"
+    overrides = data.get("overrides", {})
+    return Inventory(
+        origin=origin,
+        path=path,
+        cloud=data.get("cloud", ""),
+        release=data.get("release", ""),
+        region=data.get("region", "RegionOne"),
+        nodes=nodes,
+        networks=networks,
+        endpoint=data.get("endpoint", {}).get("address") or first,
+        services=data.get("services", []),
+        plugins=data.get("plugins", {}),
+        overrides={layer: overrides.get(layer, {}) for layer in ("all", "groups", "nodes")},
+        lab=data.get("lab"),
+        plugin_path=[path.parent / directory for directory in data.get("plugin_path", [])],
+        service_path=[path.parent / directory for directory in data.get("service_path", [])],
+    )

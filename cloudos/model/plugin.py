@@ -1,0 +1,68 @@
+"""How services meet infrastructure: `plugins/<kind>/<name>.yml`, each a part of a service file that extends one service."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudos.model import source
+from cloudos.model.problems import Report
+from cloudos.model.service import of_series
+from cloudos.model.validation import validate
+
+OWN = ("plugin", "extends", "title", "requires", "message")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin file; `extends` names the service that it is merged into."""
+
+    kind: str
+    name: str
+    extends: str
+    body: dict
+    origin: source.Source
+
+    def where(self, *path: Hashable) -> str:
+        return self.origin.where(*path)
+
+    def of(self, series: str) -> dict:
+        """What is merged into the service, as it is in a series."""
+        return {key: value for key, value in of_series(self.body, series).items() if key not in OWN}
+
+    def requirements(self) -> list[dict]:
+        """What nodes must have: [{that: expression, message, on: groups or None, where}]."""
+        default = self.body.get("message", f"plugin {self.kind}/{self.name} cannot work there")
+        return [
+            {"that": item, "message": default, "on": None, "where": self.where("requires", index)} if isinstance(item, str)
+            else {"on": None, **item, "where": self.where("requires", index)}
+            for index, item in enumerate(self.body.get("requires", []))
+        ]  # fmt: skip
+
+
+Plugins = dict[tuple[str, str], Plugin]
+
+
+def load(directories: Iterable[Path], report: Report | None = None) -> Plugins:
+    """Read all plugin files of some directories: (kind, name) -> Plugin; a later directory's file replaces one of the same name."""
+    mine = report or Report()
+    known: Plugins = {}
+    for directory in directories:
+        for path in sorted(directory.glob("*/*.yml")):
+            if plugin := _read(path, mine):
+                known[plugin.kind, plugin.name] = plugin
+    if report is None:
+        mine.done()
+    return known
+
+
+def _read(path: Path, report: Report) -> Plugin | None:
+    origin = source.load(path, report)
+    body = validate(origin, "PLUGIN", report) if origin.data else {}
+    if not body.get("plugin") or not body.get("extends"):
+        return None
+    kind, _, name = body["plugin"].partition("/")
+    if (kind, name) != (path.parent.name, path.stem):
+        report.add(origin.where("plugin"), f"plugin is {body['plugin']}, but the file is {path.parent.name}/{path.name}; name both alike")
+    return Plugin(kind, name, body["extends"], body, origin)

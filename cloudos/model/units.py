@@ -1,0 +1,119 @@
+"""The text of systemd units: sockets and services of WSGI applications, programs of the bundle, drop-ins for the distribution's units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudos.model import paths
+from cloudos.model.render import scalar
+
+GUNICORN = "/etc/cloudos/gunicorn.py"
+PATH = f"{paths.BUNDLE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What a unit must leave alone when it becomes root for a moment, or makes mounts that others have to see (network namespaces).
+SANDBOX = {"NoNewPrivileges": "yes", "ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"}
+# WSGI applications take sys.argv for their own arguments, so that a worker must not show them gunicorn's.
+GUNICORN_CONFIG = '''\
+"""Settings of every WSGI application. Written by Cloud OS: a change made here is undone."""
+
+import sys
+
+worker_class = "gthread"
+worker_tmp_dir = "/dev/shm"
+timeout = 600
+graceful_timeout = 180
+keepalive = 0
+control_socket_disable = True
+
+
+def post_fork(server, worker):
+    """Before the application is loaded: it must not take gunicorn's arguments for its own."""
+    del sys.argv[1:]
+'''
+
+
+def unit_text(sections: dict[str, dict]) -> str:
+    """A unit file from section -> option -> value; a list gives repeated lines, None leaves an option out."""
+    parts = []
+    for section, options in sections.items():
+        lines = [f"{key}={scalar(item)}\n" for key, value in options.items() for item in _lines(value)]
+        if lines:
+            parts.append(f"[{section}]\n{''.join(lines)}")
+    return "\n".join(parts)
+
+
+def socket_unit(name: str, title: str) -> str:
+    """The socket of a WSGI unit; it stays while the service behind it restarts, so that no connection is refused."""
+    socket = {"ListenStream": f"{paths.RUN}/{name}.sock", "SocketUser": "root", "SocketGroup": paths.FRONTEND,
+              "SocketMode": "0660", "Backlog": 4096}  # fmt: skip
+    return unit_text({"Unit": {"Description": f"Socket of {name} ({title})"}, "Socket": socket, "Install": {"WantedBy": "sockets.target"}})
+
+
+def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: str, after: list[str]) -> str:
+    """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated, `after` unit names."""
+    sections = {
+        "Unit": {
+            "Description": f"{body.get('title', service)}: {name}",
+            "Wants": "network-online.target",
+            "After": " ".join(["network-online.target", *after]),
+            "RequiresMountsFor": f"{paths.BUNDLES}/{patch_level}",
+        },
+        "Service": {**_process(name, unit), **_account(unit, service, body), **_environment(unit, PATH), **_sandbox(unit),
+                    "StandardOutput": "journal"},
+        "Install": {"WantedBy": "multi-user.target"},
+    }  # fmt: skip
+    if "wsgi" in unit:
+        sections["Unit"]["Requires"] = f"{name}.socket"
+        sections["Unit"]["After"] += f" {name}.socket"
+    return unit_text(_laid_over(sections, unit.get("options", {})))
+
+
+def drop_in(name: str, unit: dict, after: list[str]) -> str:
+    """What is laid over a unit of the distribution; empty when nothing is."""
+    sections: dict[str, dict] = {"Unit": {"After": " ".join(after)} if after else {}}
+    if paths.unit_name(name).endswith(".service"):
+        restart = {} if unit.get("oneshot") else {"Restart": "always", "RestartSec": 2}
+        sections["Service"] = {**restart, **_environment(unit, None)}
+    return unit_text(_laid_over(sections, unit.get("options", {})))
+
+
+def _process(name: str, unit: dict) -> dict[str, Any]:
+    if "wsgi" in unit:
+        command = f"{paths.BUNDLE}/bin/gunicorn --config {GUNICORN} --name {name}"
+        command += f" --workers {unit.get('workers', 1)} --threads {unit.get('threads', 4)} {unit['wsgi']}"
+        return {"Type": "notify", "NotifyAccess": "main", "ExecStart": command, "KillMode": "mixed", "Restart": "always",
+                "RestartSec": 2, "TimeoutStopSec": 200}  # fmt: skip
+    command = unit["exec"] if unit["exec"].startswith("/") else f"{paths.BUNDLE}/bin/{unit['exec']}"
+    if unit.get("oneshot"):
+        return {"Type": "oneshot", "RemainAfterExit": "yes", "ExecStart": command}
+    return {"Type": "simple", "ExecStart": command, "Restart": "always", "RestartSec": 2, "TimeoutStopSec": 60}
+
+
+def _account(unit: dict, service: str, body: dict) -> dict[str, str]:
+    user = unit.get("user") or (service if body.get("account") is not None else "root")
+    if user == "root":
+        return {}
+    groups = (body.get("account") or {}).get("groups", [])
+    return {"User": user, "Group": user, **({"SupplementaryGroups": " ".join(groups)} if groups and user == service else {})}
+
+
+def _environment(unit: dict, path: str | None) -> dict[str, list[str]]:
+    variables = {**({"PATH": path} if path else {}), **unit.get("environment", {})}
+    return {"Environment": [f'"{key}={_quoted(value)}"' for key, value in variables.items() if value is not None]}
+
+
+def _quoted(value: Any) -> str:
+    return scalar(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _sandbox(unit: dict) -> dict[str, str]:
+    return {} if unit.get("privileged") or unit.get("user") == "root" else SANDBOX
+
+
+def _laid_over(sections: dict[str, dict], options: dict[str, dict]) -> dict[str, dict]:
+    return {name: {**sections.get(name, {}), **(options.get(name) or {})} for name in [*sections, *(key for key in options if key not in sections)]}
+
+
+def _lines(value: Any) -> list:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,79 @@
+"""Start a playbook as an operator at the command line would, through ansible-runner; the only use of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import ansible_runner
+
+from cloudos.model import inventory as description
+from cloudos.runs import history
+from cloudos.runs.lock import Lock, Locked
+from cloudos.runs.record import new_id
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Started:
+    """A run that was started here. Its record is the one that every run has; `id` and `cloud` name it."""
+
+    def __init__(self, run: str, cloud: str, thread, runner, directory: Path):
+        self.id, self.cloud = run, cloud
+        self._thread, self._runner, self._directory = thread, runner, directory
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Exit code of ansible-playbook; None while it runs after `seconds`. 75: refused, see `output`."""
+        self._thread.join(seconds)
+        return None if self._thread.is_alive() else self._runner.rc
+
+    def cancel(self) -> None:
+        """Ask the run to stop; its record becomes interrupted."""
+        self._runner.cancel_callback = lambda: True
+
+    def events(self, after: int = 0) -> Iterator[dict]:
+        """The events recorded so far with ids above `after`."""
+        return history.events(self.cloud, self.id, after)
+
+    def output(self) -> str:
+        """What ansible-playbook has printed; kept until close()."""
+        return self._runner.stdout.read()
+
+    def close(self) -> None:
+        """Wait for the end and remove what ansible-runner left; the record stays."""
+        self._thread.join()
+        shutil.rmtree(self._directory)
+
+
+def start(playbook: str, inventory: Path | str, check: bool = False, extra_vars: Mapping | None = None) -> Started:
+    """Start `playbook` (a name below playbooks/ without suffix, or a path) on the cloud of an inventory directory.
+
+    Raises Problems (cloudos.model) for a broken inventory and Locked when another run owns the cloud.
+    """
+    cloud = description.load(inventory).cloud
+    path = Path(playbook) if playbook.endswith(".yml") else ROOT / "playbooks" / f"{playbook}.yml"
+    if not check and (owner := Lock(cloud).owner()):
+        raise Locked(cloud, owner)
+    run = f"{new_id(path.stem)}-{os.urandom(3).hex()}"
+    directory = Path(tempfile.mkdtemp(prefix="cloudos-run-"))
+    thread, runner = ansible_runner.run_async(
+        private_data_dir=str(directory),
+        project_dir=str(ROOT),
+        playbook=str(path.resolve()),
+        inventory=str(Path(inventory).resolve()),
+        extravars=dict(extra_vars or {}),
+        cmdline="--diff --check" if check else "--diff",
+        envvars={"CLOUDOS_RUN_ID": run, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": _path()},
+        event_handler=lambda event: False,  # our own record is kept, ansible-runner's copy is not
+        quiet=True,
+    )
+    return Started(run, cloud, thread, runner, directory)
+
+
+def _path() -> str:
+    """ansible-playbook of this Python's environment comes first."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

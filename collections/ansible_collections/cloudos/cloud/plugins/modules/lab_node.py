@@ -1,0 +1,216 @@
+"""Module lab_node: lab nodes and the bridge they stand on, as the inventory says. What they are made of: module_utils/lab."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_node
+short_description: Make and remove lab nodes
+description:
+  - Makes Debian machines on this host to try a cloud on. They are systemd-nspawn machines with their own systemd, network
+    and SSH server, reached like any other machine; no virtualization is needed.
+  - A node that is there keeps running; one that is dead, after a reboot of the host for example, is started again with its data.
+  - Runs on the admin host as root.
+options:
+  cloud:
+    description: Name of the cloud that the nodes belong to.
+    type: str
+    required: true
+  nodes:
+    description: Name and address of each node. With O(state=absent), none means all nodes of the cloud.
+    type: dict
+    default: {}
+  bridge:
+    description: Name of the bridge, at most 15 characters.
+    type: str
+    required: true
+  gateway:
+    description: Address of this host on the bridge; the nodes' default route.
+    type: str
+    required: true
+  cidr:
+    description: Network of the nodes' addresses.
+    type: str
+    required: true
+  external_cidr:
+    description: Network of the floating IPs; this host gets a route to it.
+    type: str
+  external_node:
+    description: Name of the node that the route to O(external_cidr) goes through.
+    type: str
+  home:
+    description: Directory with the state of Cloud OS; default is C(CLOUDOS_HOME), or C(~/.cloudos).
+    type: path
+  state:
+    description: Whether the nodes are running, or not there.
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment: [cloudos.cloud.operation]
+author: Cloud OS maintainers (@cloudos)
+"""
+
+EXAMPLES = r"""
+- name: A node to try things on
+  cloudos.cloud.lab_node:
+    cloud: aio
+    nodes: {ctl1: 172.29.0.11}
+    bridge: cloudos0
+    gateway: 172.29.0.1
+    cidr: 172.29.0.0/24
+    external_cidr: 10.99.0.0/24
+    external_node: ctl1
+
+- name: Nothing is left of it
+  cloudos.cloud.lab_node:
+    cloud: aio
+    bridge: cloudos0
+    gateway: 172.29.0.1
+    cidr: 172.29.0.0/24
+    state: absent
+"""
+
+RETURN = r"""
+private_key:
+  description: Path of the SSH key that opens the nodes for root.
+  type: str
+  returned: always
+known_hosts:
+  description: Path of the file with the nodes' own SSH keys.
+  type: str
+  returned: always
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab import network
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import Base, overlay_works
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import Site, known_hosts, node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, bridge_in_use, recorded
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import read, run, write
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Operation
+
+
+class LabNode(Operation):
+    """States are mappings: the network's parts, `node <name>`, `files of <name>` and `known_hosts`."""
+
+    spec = {
+        "cloud": {"type": "str", "required": True},
+        "nodes": {"type": "dict", "default": {}},
+        "bridge": {"type": "str", "required": True},
+        "gateway": {"type": "str", "required": True},
+        "cidr": {"type": "str", "required": True},
+        "external_cidr": {"type": "str"},
+        "external_node": {"type": "str"},
+        "home": {"type": "path"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+    lock = "lab"
+
+    def __init__(self, module):
+        super().__init__(module)
+        self.home = Path(self.params["home"] or os.environ.get("CLOUDOS_HOME") or "~/.cloudos").expanduser()
+        self.key = self.home / "keys" / "lab"
+        self.known_hosts = self.home / "clouds" / self.params["cloud"] / "known_hosts"
+        servers, search = network.resolvers()
+        self.site = Site(
+            **{name: self.params[name] for name in ("cloud", "bridge", "gateway", "cidr", "external_node")},
+            nodes=self.params["nodes"], external=self.params["external_cidr"], mtu=network.uplink_mtu(),
+            resolvers=servers or (self.params["gateway"],), search=search)
+        self.absent = self.params["state"] == "absent"
+        names = self.params["nodes"] or (recorded(self.home, self.site.cloud) if self.absent else [])
+        self.nodes = [Node(self.home, self.site, name) for name in names]
+        self.public_key = read(self.key.with_suffix(".pub")) or ""
+
+    def found(self):
+        state = {}
+        if not self.absent or self.last():
+            state = network.found(self.site)
+        for node in self.nodes:
+            state |= self._found_node(node)
+        return state
+
+    def _found_node(self, node):
+        if self.absent:
+            return {f"node {node.name}": {"running": node.running()}} if node.directory.exists() or node.processes() else {}
+        if not node.made():
+            return {}
+        address = self.site.nodes[node.name]
+        lines = (read(self.known_hosts) or "").splitlines()
+        return {
+            f"node {node.name}": {"address": address, "running": node.running()},
+            f"files of {node.name}": node.files(self.public_key),
+            f"known host {node.name}": bool(node.host_key()) and known_hosts(lines, [], {address: node.host_key()})[-1] in lines,
+        }
+
+    def wanted(self):
+        if self.absent:
+            return {key: value for key, value in self.found().items() if key == "ip_forward"}
+        state = network.wanted(self.site)
+        for node in self.nodes:
+            state[f"node {node.name}"] = {"address": self.site.nodes[node.name], "running": True}
+            state[f"files of {node.name}"] = node_files(self.site, node.name, self.public_key)
+            state[f"known host {node.name}"] = True
+        return state
+
+    def last(self):
+        """Whether the network goes as well: no node of this cloud stays, nor one of another cloud on the same bridge."""
+        stay = set(recorded(self.home, self.site.cloud)) - {node.name for node in self.nodes}
+        return not stay
+
+    def converge(self, step):
+        if self.absent:
+            return self._remove(step)
+        os.umask(0o022)   # what is made here are root directories of machines, whose services are not all root
+        if not self.key.exists():
+            self.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "cloudos-lab", "-f", self.key)
+        self.public_key = self.key.with_suffix(".pub").read_text()
+        if any(not node.made() for node in self.nodes):
+            self.base = Base(self.home)
+            self.base.build()
+            (self.home / "lab").mkdir(exist_ok=True)
+            self.overlay = overlay_works(self.home / "lab")
+        network.converge(self.site, step.changes)
+        self._each(lambda node: self._present(node, step))
+        self._know()
+        if "route" in step.changes:
+            network.converge_route(self.site)
+        return None
+
+    def _present(self, node, step):
+        if not node.made():
+            node.create(self.base, self.overlay)
+        elif not node.mounted():
+            node.mount(node.made()["base_path"])
+        if not node.running() or f"files of {node.name}" in step.changes:
+            node.write_files(node_files(self.site, node.name, self.public_key))
+        if not node.running():
+            node.start()
+
+    def _each(self, action):
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(action, self.nodes))
+
+    def _know(self):
+        """Write the nodes' keys to known_hosts, so that host key checking stays on."""
+        keys = {self.site.nodes[node.name]: node.host_key() for node in self.nodes}
+        lines = known_hosts((read(self.known_hosts) or "").splitlines(), [], keys)
+        write(self.known_hosts, "".join(f"{line}\n" for line in lines), 0o600)
+
+    def _remove(self, step):
+        self._each(lambda node: node.destroy())
+        if self.last() and not bridge_in_use(self.site.bridge):
+            network.remove(self.site, step.before)
+
+    def result(self, step):
+        return {"private_key": str(self.key), "known_hosts": str(self.known_hosts)}
+
+
+def main():
+    LabNode.main()
+
+
+if __name__ == "__main__":
+    main()
