@@ -51,7 +51,7 @@ env: .venv/.ready
 
 # Debian's own Python, because a lab node runs the same; uv takes over where pip was told to look.
 .venv/.ready: requirements.txt setup.cfg
-	@dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(PACKAGES); }
+	@dpkg-query -W $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy --no-install-recommends $(PACKAGES); }
 	@/usr/bin/python3 -m venv .venv
 	@pip install -q --no-deps "$$(grep -o '^uv==[^ ]*' requirements.txt)"
 	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(pip config get global.index-url 2>/dev/null || true)}}; \

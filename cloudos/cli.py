@@ -24,7 +24,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("-i", "--inventory", required=True, type=click.Path(exists=True, path_type=Path), help="inventory/<cloud> or its cloud.yml.")
+@click.option(
+    "-i",
+    "--inventory",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="inventory/<cloud> or its cloud.yml.",
+)
 @click.option("--node", "nodes", multiple=True, help="Only this node; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan itself.")
 def plan(inventory: Path, nodes: tuple[str, ...], as_json: bool) -> None:
@@ -74,7 +80,11 @@ def difference(last: Plan | None, wanted: Plan) -> str:
     if last is None:
         return "\nNothing was applied yet: all of it is new.\n"
     text = diff(last, wanted)
-    return f"\nDifference from what was last applied:\n{text}" if text else "\nNothing differs from what was last applied.\n"
+    return (
+        f"\nDifference from what was last applied:\n{text}"
+        if text
+        else "\nNothing differs from what was last applied.\n"
+    )
 
 
 def summary(wanted: Plan) -> str:
@@ -82,7 +92,9 @@ def summary(wanted: Plan) -> str:
     data = wanted.data
     lines = [f"Cloud {data['cloud']}, release {data['release']['patch_level']}: {', '.join(data['services'])}"]
     if not data["options_checked"]:
-        lines.append("Overrides are not checked: there is no bundle on this machine that would declare the options (playbooks/bundle.yml makes it).")
+        lines.append(
+            "Overrides are not checked: no bundle on this machine declares the options; playbooks/bundle.yml builds it."
+        )
     for host in wanted.hosts():
         lines += ["", *_host(host)]
     return "\n".join(lines)
@@ -91,7 +103,10 @@ def summary(wanted: Plan) -> str:
 def _host(host: Host) -> list[str]:
     data = host.data
     note = "" if data["facts_known"] else "; nobody has looked at it yet"
-    lines = [f"{host.name}  {data['address']}  {', '.join(data['groups'])}{note}", f"  {len(data['packages'])} packages: {', '.join(data['packages'])}"]
+    lines = [
+        f"{host.name}  {data['address']}  {', '.join(data['groups'])}{note}",
+        f"  {len(data['packages'])} packages: {', '.join(data['packages'])}",
+    ]
     units = Counter(unit["service"] for unit in data["units"])
     for service, files in data["files"].items():
         names = [unit["name"].removesuffix(".service") for unit in data["units"] if unit["service"] == service]

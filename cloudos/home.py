@@ -21,14 +21,14 @@ def cloud(name: str) -> Path:
 
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `data` in one step that survives a crash: temporary file, fsync, rename, fsync of the directory."""
+    """Replace `path` by `data` in one step that survives a crash: temporary file, fsync, rename, fsync."""
     temporary = _temporary(path, data, mode)
     os.replace(temporary, path)
     _sync(path.parent)
 
 
 def write_once(path: Path, data: bytes, mode: int = 0o600) -> bool:
-    """Like `write`, but leave a file that is there (or that another process makes meanwhile); True when made by this call."""
+    """Like `write`, but leave a file that is there or that another process makes; True when made by this call."""
     temporary = _temporary(path, data, mode)
     try:
         os.link(temporary, path)

@@ -1,4 +1,4 @@
-"""Certificates of a cloud: its own CA and what it signs. Pure functions over PEM text; `cloudos.secrets` keeps the results.
+"""Certificates of a cloud: its own CA and what it signs. Pure functions over PEM text; `cloudos.secrets` keeps them.
 
 Keys are EC P-256. A CA is valid for ten years, a certificate for one; both are replaced well before they expire.
 """
@@ -27,14 +27,15 @@ def make_ca(now: datetime.datetime) -> tuple[str, str]:
     builder = _builder(name, name, key.public_key(), now, CA_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(sign=True), critical=True)
-    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    builder = builder.add_extension(authority, critical=False)
     return _pem(builder.sign(key, hashes.SHA256())), _key_pem(key)
 
 
 def make_certificate(
     node: str, sans: Sequence[str], ca: str, ca_key: str, now: datetime.datetime
 ) -> tuple[str, str]:
-    """A certificate of `node` for the host names and addresses `sans`, for servers and clients: (certificate, key) as PEM."""
+    """A certificate of `node` for the names and addresses `sans`, for server and client: (certificate, key) as PEM."""
     issuer = x509.load_pem_x509_certificate(ca.encode())
     issuer_key = serialization.load_pem_private_key(ca_key.encode(), password=None)
     key = ec.generate_private_key(ec.SECP256R1())

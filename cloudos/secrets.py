@@ -103,7 +103,7 @@ def pick(values: Mapping[str, str], names: Iterable[str], path: Path) -> dict[st
     names = sorted(set(names))
     missing = [name for name in names if name not in values]
     if missing:
-        raise SecretsError(f"{path} has no secret {', '.join(missing)}. Run the site playbook: it makes what the plan names.")
+        raise SecretsError(f"{path} has no secret {', '.join(missing)}. The site playbook makes what the plan names.")
     return {name: values[name] for name in names}
 
 

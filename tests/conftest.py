@@ -67,4 +67,5 @@ def ansible(tmp_path, monkeypatch) -> Ansible:
     monkeypatch.setenv("CLOUDOS_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE", raising=False)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    return Ansible(tmp_path, tmp_path / "inventory", {**kept, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
+    own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    return Ansible(tmp_path, tmp_path / "inventory", {**kept, **own})

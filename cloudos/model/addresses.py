@@ -57,13 +57,17 @@ def _endpoint(inventory: Inventory, management: Any, taken: dict[Any, str], repo
     control = {f"node {name}" for name in inventory.members("control")}
     if address and taken.get(address) not in control:
         owner = f"that of {taken[address]}" if address in taken else "no node's"
-        report.add(inventory.where(*path), f"the endpoint's address {address} is {owner}; it must be the control node's")
+        report.add(
+            inventory.where(*path), f"the endpoint's address {address} is {owner}; it must be the control node's"
+        )
 
 
 def _external(inventory: Inventory, external: dict, cidr: Any, report: Report) -> None:
     base = ("networks", "external")
     gateway = _inside(inventory, (*base, "gateway"), "the gateway", external["gateway"], cidr, "external", report)
-    ends = [_inside(inventory, (*base, "pool"), "the pool", text, cidr, "external", report) for text in external["pool"]]
+    ends = [
+        _inside(inventory, (*base, "pool"), "the pool", text, cidr, "external", report) for text in external["pool"]
+    ]
     if None in ends:
         return
     first, last = ends
@@ -71,7 +75,10 @@ def _external(inventory: Inventory, external: dict, cidr: Any, report: Report) -
     if first > last:
         report.add(where, f"the pool ends with {last}, before its start {first}; swap them")
     elif int(last) - int(first) + 1 < LEAST_FREE:
-        report.add(where, f"the pool has {int(last) - int(first) + 1} address; a router and a floating IP need at least {LEAST_FREE}")
+        report.add(
+            where,
+            f"the pool has {int(last) - int(first) + 1} address; a router and a floating IP need at least {LEAST_FREE}",
+        )
     if gateway and first <= gateway <= last:
         report.add(where, f"the pool {first}-{last} contains the gateway {gateway}; leave it out")
 
@@ -89,7 +96,11 @@ def _inside(inventory: Inventory, path: tuple, thing: str, text: str, network: A
     if address not in network:
         report.add(where, f"{thing} has address {address}, which is not in network {name} {network}")
         return None
-    if network.version == 4 and network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
+    if (
+        network.version == 4
+        and network.prefixlen < 31
+        and address in (network.network_address, network.broadcast_address)
+    ):
         report.add(where, f"{thing} has address {address}, which no host of {network} can have")
         return None
     return address

@@ -1,4 +1,4 @@
-"""Which services a cloud has, each merged from its file and the plugins that extend it, in the order of their dependencies."""
+"""Which services a cloud has, each merged from its file and the plugins that extend it, dependencies first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudos.model.service import Service, Services
 
 @dataclass
 class Cloud:
-    """What is compiled: `bodies` maps each service, dependencies first, to its merged keys; `secrets` names to specs."""
+    """What is compiled: `bodies` maps each service, dependencies first, to its merged keys; `secrets` name to spec."""
 
     inventory: Inventory
     release: Release
@@ -35,6 +35,10 @@ class Cloud:
                     return self.inventory.nodes[members[0]]["address"]
         return None
 
+    def members(self, on: tuple[str, ...]) -> list[str]:
+        """Names of the nodes in any of the groups, group by group."""
+        return list(dict.fromkeys(name for group in on for name in self.inventory.members(group)))
+
     def origin(self, service: str) -> Service:
         return self.services.known[service]
 
@@ -49,7 +53,11 @@ def assemble(inventory: Inventory, services: Services, plugins: Plugins, release
             bodies[plugin.extends] = extend(bodies[plugin.extends], plugin.of(release.series))
         else:
             where = inventory.where("plugins", plugin.kind)
-            report.add(where, f"plugin {plugin.kind}/{plugin.name} extends {plugin.extends}, which is not in this cloud; add it to services")
+            report.add(
+                where,
+                f"plugin {plugin.kind}/{plugin.name} extends {plugin.extends}, which is not in this cloud; "
+                "add it to services",
+            )
     _kinds(inventory, services, bodies, plugins, report)
     return Cloud(inventory, release, services, chosen, _ordered(bodies))
 
@@ -68,7 +76,8 @@ def _plugins(inventory: Inventory, plugins: Plugins, report: Report) -> list[Plu
             continue
         kinds = {known for known, _ in plugins}
         if kind in kinds:
-            message = f"{name} is not a plugin of kind {kind}{nearest(name, (other for known, other in plugins if known == kind))}"
+            names = [other for known, other in plugins if known == kind]
+            message = f"{name} is not a plugin of kind {kind}{nearest(name, names)}"
         else:
             message = f"{kind} is not a kind of plugin{nearest(kind, kinds)}"
         report.add(inventory.where("plugins", kind), message)
@@ -91,11 +100,18 @@ def _with_needs(inventory: Inventory, services: Services, report: Report) -> lis
             if need in names:
                 continue
             if need not in services.known:
-                report.add(services.known[name].where("needs"), f"{name} needs {need}, which is not a service{nearest(need, services.known)}")
+                report.add(
+                    services.known[name].where("needs"),
+                    f"{name} needs {need}, which is not a service{nearest(need, services.known)}",
+                )
             elif services.known[need].base:
                 names.append(need)
             else:
-                where = inventory.where("services", inventory.services.index(name)) if name in inventory.services else inventory.where("services")
+                where = (
+                    inventory.where("services", inventory.services.index(name))
+                    if name in inventory.services
+                    else inventory.where("services")
+                )
                 report.add(where, f"{name} needs {need}, which is not in this cloud; add it to services")
     return names
 
@@ -105,7 +121,10 @@ def _kinds(inventory: Inventory, services: Services, bodies: dict[str, dict], pl
         for kind in body.get("plugins", []):
             if kind not in inventory.plugins:
                 known = (other for found, other in plugins if found == kind)
-                report.add(inventory.where("plugins"), f"{name} needs a plugin of kind {kind}; add `{kind}: <name>` to plugins{nearest('', known)}")
+                report.add(
+                    inventory.where("plugins"),
+                    f"{name} needs a plugin of kind {kind}; add `{kind}: <name>` to plugins{nearest('', known)}",
+                )
 
 
 def _ordered(bodies: dict[str, dict]) -> dict[str, dict]:
@@ -125,5 +144,3 @@ def _ordered(bodies: dict[str, dict]) -> dict[str, dict]:
     for name in bodies:
         visit(name)
     return done
-
-

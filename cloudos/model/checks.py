@@ -1,4 +1,4 @@
-"""Checks across files: groups and their cardinality, ports, references between services, names in overrides, plugins' requirements."""
+"""Checks across files: groups and how many nodes they need, ports, references, overrides, requirements of plugins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def check_groups(inventory: Inventory, report: Report) -> None:
     for name, node in inventory.nodes.items():
         for index, group in enumerate(node["groups"]):
             if group not in GROUPS:
-                report.add(inventory.where("nodes", name, "groups", index), f"{group} is not a group{nearest(group, GROUPS)}")
+                report.add(
+                    inventory.where("nodes", name, "groups", index), f"{group} is not a group{nearest(group, GROUPS)}"
+                )
     if (count := len(inventory.members("control"))) != 1:
         report.add(inventory.where("nodes"), f"{count} nodes are in group control; there must be exactly 1")
     for group in ("network", "compute"):
@@ -34,11 +36,17 @@ def check_override_names(cloud: Cloud, report: Report) -> None:
     for place, services in layers(inventory):
         where = ("overrides", *place)
         if len(place) == 2 and place[1] not in known[place[0]]:
-            report.add(inventory.where(*where), f"{place[1]} is not a {place[0][:-1]}{nearest(place[1], known[place[0]])}")
+            report.add(
+                inventory.where(*where), f"{place[1]} is not a {place[0][:-1]}{nearest(place[1], known[place[0]])}"
+            )
         for service, files in services.items():
             if service not in cloud.bodies:
                 all_known = cloud.services.known
-                message = f"{service} is not in this cloud; add it to services" if service in all_known else f"{service} is not a service{nearest(service, cloud.bodies)}"
+                message = (
+                    f"{service} is not in this cloud; add it to services"
+                    if service in all_known
+                    else f"{service} is not a service{nearest(service, cloud.bodies)}"
+                )
                 report.add(inventory.where(*where, service), message)
                 continue
             for file in files:
@@ -80,18 +88,26 @@ def check_ports(cloud: Cloud, report: Report) -> None:
             if "port" not in unit:
                 continue
             if (port := unit["port"]) in seen:
-                report.add(origin.where("units", name, "port"), f"{name} has port {port}, which is that of {seen[port]}")
+                report.add(
+                    origin.where("units", name, "port"), f"{name} has port {port}, which is that of {seen[port]}"
+                )
             seen.setdefault(port, name)
             if "wsgi" in unit and unit.get("tls", True) and "control" not in groups(unit):
-                report.add(origin.where("units", name), f"{name} has a port but is not on the control node, where the front end is")
-        for entry in catalogs(body):
-            if entry["unit"] not in body.get("units", {}):
-                report.add(origin.where("catalog"), f"the catalog of {service} names unit {entry['unit']}{nearest(entry['unit'], body.get('units', {}))}")
+                report.add(
+                    origin.where("units", name),
+                    f"{name} has a port but is not on the control node, where the front end is",
+                )
+        for unit in (entry["unit"] for entry in catalogs(body)):
+            if unit not in body.get("units", {}):
+                hint = nearest(unit, body.get("units", {}))
+                report.add(origin.where("catalog"), f"the catalog names {unit}, which is not a unit of {service}{hint}")
 
 
 def _unit_kind(service: str, name: str, unit: dict, origin: Any, report: Report) -> None:
     if len([key for key in ("wsgi", "exec", "distribution") if unit.get(key)]) != 1:
-        report.add(origin.where("units", name), f"unit {name} of {service} must have exactly one of wsgi, exec, distribution")
+        report.add(
+            origin.where("units", name), f"unit {name} of {service} must have exactly one of wsgi, exec, distribution"
+        )
 
 
 def check_inputs(cloud: Cloud, report: Report) -> None:
@@ -103,19 +119,33 @@ def check_inputs(cloud: Cloud, report: Report) -> None:
         for name, unit in body.get("units", {}).items():
             for file in unit.get("files", []):
                 if file not in known and not file.startswith("/"):
-                    report.add(cloud.origin(service).where("units", name, "files"), f"{file} is not a file of {service}{nearest(file, known)}")
+                    report.add(
+                        cloud.origin(service).where("units", name, "files"),
+                        f"{file} is not a file of {service}{nearest(file, known)}",
+                    )
 
 
-def check_requirements(cloud: Cloud, nodes: dict[str, Any], known: set[str], configuration: Configuration, report: Report) -> None:
+def check_requirements(
+    cloud: Cloud, nodes: dict[str, Any], known: set[str], configuration: Configuration, report: Report
+) -> None:
     """What plugins require of the nodes that facts are known of."""
     for plugin in cloud.chosen:
         for requirement in plugin.requirements():
-            default = tuple(dict.fromkeys(group for unit in plugin.body.get("units", {}).values() for group in groups(unit))) or ("all",)
-            names = {name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)}
+            default = tuple(
+                dict.fromkeys(group for unit in plugin.body.get("units", {}).values() for group in groups(unit))
+            ) or ("all",)
+            names = {
+                name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
+            }
             for name in sorted(names & known):
-                if plugin.extends in cloud.bodies and configuration.value(requirement["that"], plugin.extends, nodes[name]) is False:
+                if plugin.extends not in cloud.bodies:
+                    continue  # told where the plugins are chosen
+                fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
+                if fits is not None and not fits:  # None: the expression is wrong, which is told
                     where = cloud.inventory.where("plugins", plugin.kind)
-                    report.add(where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {requirement['message']}")
+                    report.add(
+                        where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {requirement['message']}"
+                    )
 
 
 def check_foundations(cloud: Cloud, report: Report) -> None:

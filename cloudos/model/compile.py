@@ -1,53 +1,31 @@
-"""Compiles: from inventory, services, plugins, release, facts and options to the plan. The same input gives the same plan."""
+"""Compiles inventory, services, plugins, release, facts and options to the plan; the same input gives the same plan."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from cloudos.model import addresses, checks, facts as node_facts, identity, inventory as inventories, plugin, release as releases, service
+from cloudos.model import addresses, checks, paths
+from cloudos.model import facts as node_facts
 from cloudos.model.assemble import Cloud, assemble
 from cloudos.model.configuration import Configuration
 from cloudos.model.context import Context, Named
 from cloudos.model.expressions import Expressions
-from cloudos.model.host import Host
+from cloudos.model.host import compile_host
+from cloudos.model.identity import identity
 from cloudos.model.inventory import Inventory
+from cloudos.model.load import Input, load, load_options
 from cloudos.model.options import Options, check_overrides
 from cloudos.model.overrides import Overrides
 from cloudos.model.plan import FORMAT, Plan
 from cloudos.model.plugin import Plugins
 from cloudos.model.problems import Report
 from cloudos.model.release import Release
+from cloudos.model.scope import Scope
 from cloudos.model.secrets import secret_specs
 from cloudos.model.service import Services
 from cloudos.model.source import ROOT
 
-
-@dataclass(frozen=True)
-class Input:
-    """Everything read for one cloud; `release` is None when it is unknown, which the report says."""
-
-    inventory: Inventory
-    services: Services
-    plugins: Plugins
-    release: Release | None
-
-
-def load(path: Path | str, root: Path = ROOT, report: Report | None = None) -> Input:
-    """Read an inventory (directory or cloud.yml) and all data files of the tree `root` that it may use."""
-    mine = report or Report()
-    inventory = inventories.load(path, mine)
-    where = inventory.where("release")
-    loaded = Input(
-        inventory,
-        service.load([root / "services", *inventory.service_path], mine),
-        plugin.load([root / "plugins", *inventory.plugin_path], mine),
-        releases.load(root / "releases", inventory.release, where, mine) if inventory.release else None,
-    )
-    if report is None:
-        mine.done()
-    return loaded
+__all__ = ["Input", "compile_cloud", "compile_file", "load", "load_options"]
 
 
 def compile_file(path: Path | str, facts: dict | None = None, options: dict | None = None, root: Path = ROOT) -> Plan:
@@ -61,9 +39,14 @@ def compile_file(path: Path | str, facts: dict | None = None, options: dict | No
 
 
 def compile_cloud(
-    inventory: Inventory, services: Services, plugins: Plugins, release: Release,
-    facts: dict[str, dict] | None = None, options: dict | None = None, report: Report | None = None,
-) -> Plan:  # fmt: skip
+    inventory: Inventory,
+    services: Services,
+    plugins: Plugins,
+    release: Release,
+    facts: dict[str, dict] | None = None,
+    options: dict | None = None,
+    report: Report | None = None,
+) -> Plan:
     """Compile the plan.
 
     `facts`: node -> what cloudos.cloud.node_facts gathered; a node without is compiled from assumptions and marked so.
@@ -74,8 +57,10 @@ def compile_cloud(
     cloud = assemble(inventory, services, plugins, release, report)
     cloud.secrets = secret_specs(cloud)
     gathered = {name: (facts or {}).get(name) for name in inventory.nodes}
-    nodes = {name: Named(name, address=entry["address"], groups=entry["groups"], facts=node_facts.known(gathered[name]))
-             for name, entry in inventory.nodes.items()}  # fmt: skip
+    nodes = {
+        name: Named(name, address=entry["address"], groups=entry["groups"], facts=node_facts.known(gathered[name]))
+        for name, entry in inventory.nodes.items()
+    }
     overrides = Overrides(inventory)
     configuration = Configuration(cloud, Expressions(Context(cloud, nodes).of), overrides, report)
     _check(cloud, report)
@@ -83,27 +68,25 @@ def compile_cloud(
     checks.check_override_values(cloud, nodes, configuration)
     if options is not None:
         check_overrides(cloud, Options(options), configuration, nodes, report)
-    hosts = {} if report.problems else {name: Host(cloud, configuration, node, gathered[name], report) for name, node in nodes.items()}
-    entries = {name: host.compile() for name, host in hosts.items()}
-    known = identity.identity(cloud, report)
+    scopes = {} if report.problems else {name: Scope(cloud, configuration, node) for name, node in nodes.items()}
+    entries = {name: compile_host(scope, gathered[name], report) for name, scope in scopes.items()}
+    known = identity(cloud, report)
     report.done()
-    return Plan({
-        "format": FORMAT,
-        "cloud": inventory.cloud,
-        "release": {"series": release.series, "patch_level": release.patch_level},
-        "services": list(cloud.bodies),
-        "options_checked": options is not None,
-        "nodes": entries,
-        "identity": known,
-        "secrets": list(cloud.secrets.values()),
-        "provenance": {name: _provenance(host, overrides) for name, host in hosts.items()},
-    })  # fmt: skip
-
-
-def load_options(bundles: Path, patch_level: str) -> dict | None:
-    """The options catalogue of a bundle that lies in `bundles`, None when it is not built. Raises ValueError for a broken file."""
-    found = sorted(bundles.glob(f"{patch_level}-*.options.json"))
-    return json.loads(found[0].read_text()) if found else None
+    return Plan(
+        {
+            "format": FORMAT,
+            "cloud": inventory.cloud,
+            "release": {"series": release.series, "patch_level": release.patch_level},
+            "services": list(cloud.bodies),
+            "options_checked": options is not None,
+            "nodes": entries,
+            "identity": known,
+            "secrets": list(cloud.secrets.values()),
+            "provenance": {
+                name: _provenance(scope, overrides, entries[name]["files"]) for name, scope in scopes.items()
+            },
+        }
+    )
 
 
 def _check(cloud: Cloud, report: Report) -> None:
@@ -123,10 +106,12 @@ def _what_can_be_checked(loaded: Input, report: Report) -> None:
         _check(cloud, report)
 
 
-def _provenance(host: Host, overrides: Overrides) -> dict:
+def _provenance(scope: Scope, overrides: Overrides, files: dict[str, dict]) -> dict:
+    """service -> file -> section -> option -> "file:line", for the files that are on the node."""
     found: dict[str, dict] = {}
-    for service, body in host.bodies.items():
+    for name, body in scope.bodies.items():
         for file in body.get("files", {}):
-            if places := overrides.places(service, file, str(host.node)):
-                found.setdefault(service, {})[file] = overrides.provenance(service, file, places)
+            places = overrides.places(name, file, str(scope.node))
+            if places and paths.in_service(name, file) in files[name]:
+                found.setdefault(name, {})[file] = overrides.provenance(name, file, places)
     return found

@@ -54,7 +54,10 @@ class Configuration:
         known = self.cloud.services.layers
         for name in file.get("layers", []):
             if name not in known:
-                self.report.add(self.cloud.origin(service).where("files"), f"{name} is not a layer of layers.yml{nearest(name, known)}")
+                self.report.add(
+                    self.cloud.origin(service).where("files"),
+                    f"{name} is not a layer of layers.yml{nearest(name, known)}",
+                )
         return [known[name] for name in file.get("layers", []) if name in known]
 
     def _lines(self, options: dict, service: str) -> list:
@@ -77,7 +80,10 @@ class Configuration:
     def _rendered(self, skeleton: Skeleton, service: str, node: Any) -> str:
         parts = [render.HEADER]
         for section, lines in skeleton:
-            text = "".join(line if isinstance(line, str) else render.option(line[0], self.value(line[1], service, node)) for line in lines)
+            text = "".join(
+                line if isinstance(line, str) else render.option(line[0], self.value(line[1], service, node))
+                for line in lines
+            )
             if text:
                 parts.append(f"\n[{section}]\n{text}")
         return "".join(parts)

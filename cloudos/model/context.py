@@ -48,7 +48,11 @@ class Context:
         body = self.cloud.bodies[service]
         catalog = catalogs(body)
         attributes = {"title": body.get("title", service), "type": catalog[0]["type"] if catalog else None}
-        return {**self._shared, "service": Named(service, **attributes), "secret": lambda name: self.secret(service, name)}
+        return {
+            **self._shared,
+            "service": Named(service, **attributes),
+            "secret": lambda name: self.secret(service, name),
+        }
 
     def nodes(self, group: str = "all") -> list[Named]:
         """The nodes of a group, each with name, address, groups and facts."""

@@ -13,14 +13,16 @@ CLOUD_WIDE = ("release", "services", "identity", "secrets")
 
 
 def diff(old: Plan | None, new: Plan) -> str:
-    """Unified diff of everything that differs, each part under a heading like "ctl1: /etc/nova/nova.conf"; empty if nothing does.
+    """Unified diff of all that differs, each part under a heading like "ctl1: /etc/nova/nova.conf"; else empty.
 
     `old` is None where nothing was applied yet.
     """
     before = dict(_parts(old)) if old else {}
     after = dict(_parts(new))
     names = list(dict.fromkeys([*after, *before]))
-    return "".join(_one(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name))
+    return "".join(
+        _one(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    )
 
 
 def _parts(plan: Plan) -> Iterator[tuple[str, str | tuple]]:

@@ -1,6 +1,7 @@
 """Jinja expressions in data files: compiled once each, and evaluated once per cloud where they do not ask for the node.
 
-A value that is one expression (`"{{ 4 * 2 }}"`) gives what it evaluates to, such as a number, a list or None; other text gives text.
+A value that is one expression (`"{{ 4 * 2 }}"`) gives what it evaluates to, such as a number, a list or None; other
+text gives text.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from jinja2.meta import find_undeclared_variables
 from cloudos.model.problems import nearest
 from cloudos.model.source import Expression
 
-ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - no HTML
+ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
 
 
 class ExpressionError(Exception):
@@ -41,7 +42,8 @@ class Template:
 
 
 class Expressions:
-    """Evaluates values for one cloud. `context(service)` gives the names that a service's expressions may use, without `node`."""
+    """Evaluates values for one cloud. `context(service)` gives the names that a service's expressions may use besides
+    `node`."""
 
     def __init__(self, context: Callable[[str], dict]):
         self._make_context = context
@@ -71,7 +73,9 @@ class Expressions:
         template = self._template(text)
         if template.per_node:
             if node is None:
-                raise ExpressionError(text.where, f"{text}: this is the same on all nodes, so that node cannot be asked")
+                raise ExpressionError(
+                    text.where, f"{text}: this is the same on all nodes, so that node cannot be asked"
+                )
             return self._call(template, text, {**self._context(service), "node": node})
         key = (text, service)
         if key not in self._values:
@@ -106,7 +110,9 @@ def _compile(text: Expression) -> Template:
     try:
         tree = ENVIRONMENT.parse(str(text))
         names = frozenset(find_undeclared_variables(tree))
-        return Template(_native(text) if _single(tree) else ENVIRONMENT.from_string(str(text)).render, "node" in names, names)
+        return Template(
+            _native(text) if _single(tree) else ENVIRONMENT.from_string(str(text)).render, "node" in names, names
+        )
     except jinja2.TemplateSyntaxError as error:
         raise ExpressionError(text.where, f"{_short(text)}: {error.message}") from error
 

@@ -27,7 +27,7 @@ ASSUMED = {
 
 
 def known(gathered: dict | None) -> dict:
-    """Facts for expressions: the gathered ones over the assumed ones; a kernel module that nobody looked for is absent."""
+    """Facts for expressions: gathered ones over assumed ones; a kernel module that nobody looked for is absent."""
     facts = overlay(ASSUMED, gathered or {})
     facts["kernel"] = defaultdict(bool, facts["kernel"])
     return facts

@@ -1,4 +1,4 @@
-"""The front end's configuration, from the ports of all units: HAProxy ends TLS and hands requests to each unit's socket."""
+"""The front end's configuration, from the ports of all units: HAProxy ends TLS, requests go to each unit's socket."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def frontend_config(cloud: Cloud) -> str:
     parts = [HEAD]
     for port, name, unit in sorted(served(cloud), key=lambda item: item[:2]):
         server = unit.get("backend") or f"unix@{paths.RUN}/{name}.sock"
-        parts.append(PORT.format(unit=name, address=cloud.inventory.endpoint, port=port, pem=paths.FRONTEND_PEM, server=server))
+        parts.append(
+            PORT.format(unit=name, address=cloud.inventory.endpoint, port=port, pem=paths.FRONTEND_PEM, server=server)
+        )
     return "".join(parts)
 
 

@@ -12,8 +12,8 @@ INTERFACES = ("public", "internal", "admin")
 
 
 def identity(cloud: Cloud, report: Report) -> dict:
-    """The arguments of module identity: {auth_url, cafile, region, admin, services: {name: {type, description, endpoints}},
-    users: {name: {password, project, roles}}}."""
+    """The arguments of module `cloudos.cloud.identity`: {auth_url, cafile, region, admin,
+    services: {name: {type, description, endpoints}}, users: {name: {password, project, roles}}}."""
     services, users = {}, {}
     for service, body in cloud.bodies.items():
         for entry in catalogs(body):
@@ -28,12 +28,22 @@ def identity(cloud: Cloud, report: Report) -> dict:
                 "endpoints": dict.fromkeys(INTERFACES, url),
             }
         if user := body.get("user"):
-            users[service] = {"password": "${secret:identity/%s}" % service, "project": "service", "roles": user["roles"]}
+            users[service] = {
+                "password": "${secret:identity/%s}" % service,
+                "project": "service",
+                "roles": user["roles"],
+            }
     return {
         "auth_url": _keystone(cloud),
         "cafile": paths.CA,
         "region": cloud.inventory.region,
-        "admin": {"user": "admin", "password": "${secret:identity/admin}", "project": "admin", "role": "admin", "domain": "Default"},
+        "admin": {
+            "user": "admin",
+            "password": "${secret:identity/admin}",
+            "project": "admin",
+            "role": "admin",
+            "domain": "Default",
+        },
         "services": services,
         "users": users,
     }

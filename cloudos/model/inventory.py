@@ -58,8 +58,10 @@ def load(path: Path | str, report: Report | None = None) -> Inventory:
 
 
 def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
-    nodes = {name: {"address": node["address"], "groups": node["groups"], "ansible": node.get("ansible") or {}}
-             for name, node in data.get("nodes", {}).items()}  # fmt: skip
+    nodes = {
+        name: {"address": node["address"], "groups": node["groups"], "ansible": node.get("ansible") or {}}
+        for name, node in data.get("nodes", {}).items()
+    }
     first = next((node["address"] for node in nodes.values() if "control" in node["groups"]), "")
     defaults = {"gateway": None, "pool": None, "bridge": None, "interface": None, "mtu": 1500}
     networks = {name: {**defaults, **network} for name, network in data.get("networks", {}).items()}

@@ -16,7 +16,7 @@ def overlay(base: Any, over: Any) -> Any:
 
 
 def extend(base: Any, more: Any) -> Any:
-    """`more` added to `base`: mappings merged, lists appended without what is there already, everything else replaced."""
+    """`more` added to `base`: mappings merged, lists appended without what is there already, all else replaced."""
     if isinstance(base, dict) and isinstance(more, dict):
         result = dict(base)
         for key, value in more.items():
@@ -28,7 +28,7 @@ def extend(base: Any, more: Any) -> Any:
 
 
 def sections(*layers: dict) -> dict[str, dict]:
-    """Options of a configuration file, section -> option -> value, last layer wins; a value of null stays, to be left out later."""
+    """Options of a file, section -> option -> value; the last layer wins; None stays, to be left out later."""
     result: dict[str, dict] = {}
     for layer in layers:
         for section, options in layer.items():

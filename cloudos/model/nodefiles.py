@@ -1,4 +1,4 @@
-"""Files that a node has whatever runs on it: accounts, run directory, CA, certificate, kernel settings (pseudo-service `node`)."""
+"""Files that every node has (pseudo-service `node`): accounts, run directory, CA, certificate, kernel settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ PACKAGES = ("ca-certificates",)  # what these files need
 TRUSTED = "/usr/local/share/ca-certificates/cloudos.crt"
 
 
-def file(content: str, owner: str = "root", group: str = "root", mode: str = "0644", apply: list[str] | None = None) -> dict:
+def file(
+    content: str, owner: str = "root", group: str = "root", mode: str = "0644", apply: list[str] | None = None
+) -> dict:
     """A file as the plan has it."""
     return {"content": content, "owner": owner, "group": group, "mode": mode, **({"apply": apply} if apply else {})}
 
@@ -35,7 +37,9 @@ def node_files(node: str, bodies: dict[str, dict]) -> dict[str, dict]:
         paths.KEY: file(_secret(f"pki/{node}.key"), group=paths.TLS_GROUP, mode="0640"),
     }
     if paths.FRONTEND in bodies:
-        files[paths.FRONTEND_PEM] = file(_secret(f"pki/{node}.crt") + _secret(f"pki/{node}.key"), group=paths.FRONTEND, mode="0640")
+        files[paths.FRONTEND_PEM] = file(
+            _secret(f"pki/{node}.crt") + _secret(f"pki/{node}.key"), group=paths.FRONTEND, mode="0640"
+        )
     if any("wsgi" in unit for body in bodies.values() for unit in body.get("units", {}).values()):
         files[units.GUNICORN] = file(units.GUNICORN_CONFIG)
     if settings := {key: value for body in bodies.values() for key, value in body.get("sysctl", {}).items()}:

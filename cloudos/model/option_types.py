@@ -65,7 +65,9 @@ def _string(described: dict, value: Any) -> str:
     choices = [choice for choice in described.get("choices", []) if choice is not None]
     if choices and fold(text) not in [fold(str(choice)) for choice in choices]:
         return f"must be one of {', '.join(map(str, choices))}"
-    if (pattern := described.get("regex")) and not re.search(pattern, text, re.IGNORECASE if described.get("ignore_case") else 0):
+    if (pattern := described.get("regex")) and not re.search(
+        pattern, text, re.IGNORECASE if described.get("ignore_case") else 0
+    ):
         return f"must match {pattern}"
     if len(text) > described.get("max_length", len(text)):
         return f"is longer than {described['max_length']} characters"
@@ -75,12 +77,20 @@ def _string(described: dict, value: Any) -> str:
 def _list(described: dict, value: Any) -> str:
     if isinstance(value, dict):
         return "must be a list"
-    items = value if isinstance(value, list) else [item.strip() for item in str(value).strip("[]").split(",") if item.strip()]
-    return next((f"has {item!r}, which {wrong}" for item in items if (wrong := _of_type(described.get("item", {}), item))), "")
+    items = (
+        value
+        if isinstance(value, list)
+        else [item.strip() for item in str(value).strip("[]").split(",") if item.strip()]
+    )
+    return next(
+        (f"has {item!r}, which {wrong}" for item in items if (wrong := _of_type(described.get("item", {}), item))), ""
+    )
 
 
 def _dict(described: dict, value: Any) -> str:
-    if isinstance(value, list) or (not isinstance(value, dict) and value and any(":" not in pair for pair in str(value).split(","))):
+    if isinstance(value, list) or (
+        not isinstance(value, dict) and value and any(":" not in pair for pair in str(value).split(","))
+    ):
         return "must be a mapping, or text like name:value,name:value"
     values = value.values() if isinstance(value, dict) else []
     return next((wrong for item in values if (wrong := _of_type(described.get("value", {}), item))), "")
@@ -104,7 +114,9 @@ def _uri(described: dict, value: Any) -> str:
     if not (separator and rest):
         return "must be a URI such as https://host/path"
     schemes = described.get("schemes")
-    return f"must begin with {' or '.join(f'{name}://' for name in schemes)}" if schemes and scheme not in schemes else ""
+    return (
+        f"must begin with {' or '.join(f'{name}://' for name in schemes)}" if schemes and scheme not in schemes else ""
+    )
 
 
 def _bounds(described: dict) -> str:
@@ -117,6 +129,17 @@ def _bounds(described: dict) -> str:
 
 
 CHECKS: dict[str, Callable[[dict, Any], str]] = {
-    "integer": _integer, "float": _float, "port": _port, "boolean": _boolean, "string": _string, "list": _list, "dict": _dict,
-    "ipaddress": _address, "ip": _address, "hostaddress": _host, "hostname": _host, "hostdomain": _host, "uri": _uri,
-}  # fmt: skip
+    "integer": _integer,
+    "float": _float,
+    "port": _port,
+    "boolean": _boolean,
+    "string": _string,
+    "list": _list,
+    "dict": _dict,
+    "ipaddress": _address,
+    "ip": _address,
+    "hostaddress": _host,
+    "hostname": _host,
+    "hostdomain": _host,
+    "uri": _uri,
+}

@@ -1,6 +1,6 @@
 """Checks overrides against the options that the bundle's code declares (`<bundle>.options.json`).
 
-Catalogue: {packages: {name: version}, namespaces: {namespace: {group: {option: {type, min, max, choices, item, value, name, aliases, ...}}}}}.
+Catalogue: {packages: {name: version}, namespaces: {namespace: {group: {option: {type, min, max, ...}}}}}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,27 @@ from cloudos.model.expressions import ExpressionError
 from cloudos.model.option_types import complaint
 from cloudos.model.overrides import layers
 from cloudos.model.problems import Report, nearest
+
+# What keystoneauth's plugin `password` reads from a section with `auth_type`: declared at run time, so in no catalogue.
+PASSWORD = (
+    "auth_url",
+    "username",
+    "user_id",
+    "user_domain_id",
+    "user_domain_name",
+    "password",
+    "project_id",
+    "project_name",
+    "project_domain_id",
+    "project_domain_name",
+    "domain_id",
+    "domain_name",
+    "default_domain_id",
+    "default_domain_name",
+    "system_scope",
+    "trust_id",
+)
+AUTHENTICATION = {name: {"type": "string"} for name in PASSWORD}
 
 
 class Options:
@@ -33,7 +54,8 @@ class Options:
 
     def declared(self, namespaces: list[str]) -> dict[str, dict[str, dict]]:
         """group -> option -> description of all the namespaces together."""
-        return merge.sections(*(self._namespaces[name] for name in namespaces if name in self._namespaces))
+        found = merge.sections(*(self._namespaces[name] for name in namespaces if name in self._namespaces))
+        return {group: {**AUTHENTICATION, **known} if "auth_type" in known else known for group, known in found.items()}
 
     def product(self, service: str) -> str:
         """A service with its version, such as "nova 33.0.2"."""
@@ -41,7 +63,9 @@ class Options:
         return f"{service} {version}" if version else service
 
 
-def check_overrides(cloud: Cloud, options: Options, configuration: Configuration, nodes: dict[str, Any], report: Report) -> None:
+def check_overrides(
+    cloud: Cloud, options: Options, configuration: Configuration, nodes: dict[str, Any], report: Report
+) -> None:
     """Tell every override that names no declared option, or whose value the option does not take."""
     for place, services in layers(cloud.inventory):
         for service, files in services.items():
@@ -53,20 +77,62 @@ def check_overrides(cloud: Cloud, options: Options, configuration: Configuration
                         check.section(place, section, said or {}, some_node(cloud, nodes, place))
 
 
+def undeclared(cloud: Cloud, options: Options) -> list[str]:
+    """What services and plugins themselves set that no code declares ("nova: nova.conf [DEFAULT] name"), and namespaces
+    that do not exist. Sections without any declaration are left out: a service may name sections of its own."""
+    found = []
+    for service, body in cloud.bodies.items():
+        for name, entry in body.get("files", {}).items():
+            found += [
+                f"{service}: {name} namespace {one}{nearest(one, options.names())}"
+                for one in options.unknown(entry.get("namespaces", []))
+            ]
+            declared = options.declared(entry.get("namespaces", []))
+            layers_of_file = [cloud.services.layers.get(layer, {}) for layer in entry.get("layers", [])]
+            for section, said in merge.sections(*layers_of_file, entry.get("options", {})).items():
+                found += [
+                    f"{service}: {name} [{section}] {option}"
+                    for option in said
+                    if option not in declared.get(section, said) and not new_name(declared, section, option)
+                ]
+    return found
+
+
 class _FileCheck:
-    def __init__(self, cloud: Cloud, options: Options, configuration: Configuration, service: str, file: str, entry: dict, report: Report):
-        self.cloud, self.configuration, self.service, self.file, self.report = cloud, configuration, service, file, report
+    def __init__(
+        self,
+        cloud: Cloud,
+        options: Options,
+        configuration: Configuration,
+        service: str,
+        file: str,
+        entry: dict,
+        report: Report,
+    ):
+        self.cloud, self.configuration, self.service, self.file, self.report = (
+            cloud,
+            configuration,
+            service,
+            file,
+            report,
+        )
         self.product = options.product(service)
         self.declared = options.declared(entry["namespaces"])
-        self.own = merge.sections(*(cloud.services.layers.get(name, {}) for name in entry.get("layers", [])), entry.get("options", {}))
+        self.own = merge.sections(
+            *(cloud.services.layers.get(name, {}) for name in entry.get("layers", [])), entry.get("options", {})
+        )
 
     def section(self, place: tuple, section: str, said: dict, node: Any) -> None:
         path = ("overrides", *place, self.service, self.file, section)
         where = self.cloud.inventory.where(*path)
         if section not in self.declared:
-            if section not in self.own:  # a section that the service itself names, such as a store's, is as good as declared
+            if (
+                section not in self.own
+            ):  # a section that the service itself names, such as a store's, is as good as declared
                 known = [*self.declared, *self.own]
-                self.report.add(where, f"{self.file} [{section}] is not a section of {self.product}{nearest(section, known)}")
+                self.report.add(
+                    where, f"{self.file} [{section}] is not a section of {self.product}{nearest(section, known)}"
+                )
             return
         for name, value in said.items():
             self._option(self.cloud.inventory.where(*path, name), section, name, value, node)
@@ -89,11 +155,18 @@ class _FileCheck:
             self.report.add(where, f"{thing} is {value!r}, {wrong}")
 
     def _hint(self, section: str, name: str) -> str:
-        for group, known in self.declared.items():
-            for option, described in known.items():
-                if any((old or group, alias) == (section, name) for old, alias in described.get("aliases", [])):
-                    return f"; it is now called [{group}] {option}"
+        if renamed := new_name(self.declared, section, name):
+            return f"; it is now called {renamed}"
         elsewhere = [group for group, known in self.declared.items() if name in known]
         if elsewhere:
             return f"; it belongs to section {' or '.join(f'[{group}]' for group in sorted(elsewhere)[:4])}"
         return nearest(name, self.declared[section])
+
+
+def new_name(declared: dict[str, dict[str, dict]], section: str, name: str) -> str | None:
+    """What an option of former releases is called now, as "[group] option"."""
+    for group, known in declared.items():
+        for option, described in known.items():
+            if any((old or group, alias) == (section, name) for old, alias in described.get("aliases", [])):
+                return f"[{group}] {option}"
+    return None

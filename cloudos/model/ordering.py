@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cloudos.model.assemble import Cloud
 from cloudos.model.problems import Report
 from cloudos.model.schemas import STAGES
 
 
-def ordered_units(units: list[dict], node: Any, cloud: Cloud, report: Report) -> list[dict]:
+def ordered_units(units: list[dict], cloud: Cloud, report: Report) -> list[dict]:
     """Sorts plan units; a circle of `after` goes to the report. `after` keeps only units of this node that we start."""
     by_name = {unit["name"]: unit for unit in units}
     for unit in units:
@@ -22,13 +20,17 @@ def ordered_units(units: list[dict], node: Any, cloud: Cloud, report: Report) ->
     return sorted(done.values(), key=lambda unit: STAGES.index(unit["stage"]))
 
 
-def _visit(unit: dict, by_name: dict[str, dict], done: dict[str, dict], trail: list[str], cloud: Cloud, report: Report) -> None:
+def _visit(
+    unit: dict, by_name: dict[str, dict], done: dict[str, dict], trail: list[str], cloud: Cloud, report: Report
+) -> None:
     name = unit["name"]
     if name in done:
         return
     if name in trail:
-        circle = " -> ".join([*trail[trail.index(name):], name])
-        report.add(cloud.origin(unit["service"]).where("units"), f"units wait for one another: {circle}; take one `after` away")
+        circle = " -> ".join([*trail[trail.index(name) :], name])
+        report.add(
+            cloud.origin(unit["service"]).where("units"), f"units wait for one another: {circle}; take one `after` away"
+        )
         return
     for other in unit["after"]:
         _visit(by_name[other], by_name, done, [*trail, name], cloud, report)

@@ -12,7 +12,7 @@ Place = tuple[str, ...]  # where in `overrides`: ("all",), ("groups", "compute")
 
 
 class Overrides:
-    """Overrides of one cloud, looked up by service, file and node; the order is all, groups, nodes, and the last one wins."""
+    """Overrides of one cloud, looked up by service, file and node; of all, groups, nodes the last one wins."""
 
     def __init__(self, inventory: Inventory):
         self.inventory = inventory
@@ -26,7 +26,9 @@ class Overrides:
         if service not in self._by_service:
             return ()
         groups = self.inventory.nodes[node]["groups"]
-        return tuple(place for place, files in self._by_service[service] if file in files and _applies(place, node, groups))
+        return tuple(
+            place for place, files in self._by_service[service] if file in files and _applies(place, node, groups)
+        )
 
     def sections(self, service: str, file: str, places: tuple[Place, ...]) -> list[dict]:
         """What those layers say, in order: section -> option -> value."""
@@ -35,10 +37,15 @@ class Overrides:
     def provenance(self, service: str, file: str, places: tuple[Place, ...]) -> dict[str, dict[str, str]]:
         """section -> option -> "file:line" of the layer that won."""
         found = [
-            {section: {option: self.inventory.where("overrides", *place, service, file, section, option) for option in options or {}}
-             for section, options in said.items()}
+            {
+                section: {
+                    option: self.inventory.where("overrides", *place, service, file, section, option)
+                    for option in options or {}
+                }
+                for section, options in said.items()
+            }
             for place, said in zip(places, self.sections(service, file, places), strict=True)
-        ]  # fmt: skip
+        ]
         return merge.sections(*found)
 
 

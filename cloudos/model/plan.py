@@ -1,4 +1,4 @@
-"""The plan: what a cloud must be, per node. Its JSON form is described in docs/reference/data.md. It never holds a secret."""
+"""The plan: what a cloud must be, per node; it never holds a secret. docs/reference/data.md describes its JSON form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Host:
 
     @property
     def files(self) -> dict[str, dict[str, dict]]:
-        """service -> path -> {content, owner, group, mode, ...}; a file below /etc/<service> is also found by its relative path."""
+        """service -> path -> {content, owner, group, mode, ...}; below /etc/<service> also by relative path."""
         return {service: _Files(service, files) for service, files in self.data["files"].items()}
 
     @property

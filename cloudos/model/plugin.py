@@ -1,4 +1,4 @@
-"""How services meet infrastructure: `plugins/<kind>/<name>.yml`, each a part of a service file that extends one service."""
+"""How services meet infrastructure: `plugins/<kind>/<name>.yml`, parts of service files that extend one service."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ class Plugin:
         """What nodes must have: [{that: expression, message, on: groups or None, where}]."""
         default = self.body.get("message", f"plugin {self.kind}/{self.name} cannot work there")
         return [
-            {"that": item, "message": default, "on": None, "where": self.where("requires", index)} if isinstance(item, str)
+            {"that": item, "message": default, "on": None, "where": self.where("requires", index)}
+            if isinstance(item, str)
             else {"on": None, **item, "where": self.where("requires", index)}
             for index, item in enumerate(self.body.get("requires", []))
-        ]  # fmt: skip
+        ]
 
 
 Plugins = dict[tuple[str, str], Plugin]
 
 
 def load(directories: Iterable[Path], report: Report | None = None) -> Plugins:
-    """Read all plugin files of some directories: (kind, name) -> Plugin; a later directory's file replaces one of the same name."""
+    """Read the plugin files of some directories: (kind, name) -> Plugin; of two with one name the later counts."""
     mine = report or Report()
     known: Plugins = {}
     for directory in directories:
@@ -64,5 +65,8 @@ def _read(path: Path, report: Report) -> Plugin | None:
         return None
     kind, _, name = body["plugin"].partition("/")
     if (kind, name) != (path.parent.name, path.stem):
-        report.add(origin.where("plugin"), f"plugin is {body['plugin']}, but the file is {path.parent.name}/{path.name}; name both alike")
+        report.add(
+            origin.where("plugin"),
+            f"plugin is {body['plugin']}, but the file is {path.parent.name}/{path.name}; name both alike",
+        )
     return Plugin(kind, name, body["extends"], body, origin)

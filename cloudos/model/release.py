@@ -49,10 +49,14 @@ def _find(directory: Path, wanted: str, where: str, report: Report) -> Release |
     origin = source.load(directory / series / "release.yml", report)
     data = validate(origin, "RELEASE", report)
     if data.get("series", series) != series:
-        report.add(origin.where("series"), f"series is {data['series']}, but the directory is {series}; name both alike")
+        report.add(
+            origin.where("series"), f"series is {data['series']}, but the directory is {series}; name both alike"
+        )
     levels = patch_levels(directory, series)
     if not levels:
-        report.add(where, f"release {series} has no patch level; make its first lock with `cloudos bundle lock {series}`")
+        report.add(
+            where, f"release {series} has no patch level; make its first lock with `cloudos bundle lock {series}`"
+        )
         return None
     if match and wanted not in levels:
         report.add(where, f"{wanted} is not a patch level of {series}{nearest(wanted, levels)}")

@@ -7,16 +7,21 @@ STAGES = ("foundations", "services")
 PHASES = ("foundations", "files", "schemas", "identity", "units", "probes")
 SECRET_KINDS = ("password", "hex32", "fernet")
 
-NAME = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "description": "lower-case letters, digits and dashes"}
+NAME = {
+    "type": "string",
+    "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    "description": "lower-case letters, digits and dashes",
+}
 TEXT = {"type": "string"}
 FLAG = {"type": "boolean"}
 ANY: dict = {}
 TEXTS = {"type": "array", "items": TEXT}
 WORD = {"type": ["string", "integer", "number", "boolean"]}
-EXPRESSION = {"type": ["string", "boolean"]}
+EXPRESSION = {"type": ["string", "boolean"], "pattern": r"\{\{.*\}\}", "description": "an expression in {{ }}"}
 NUMBER = {"type": ["integer", "string"]}
 ON = {"type": ["array", "string"], "items": {"enum": [*GROUPS, "all"]}}
 MODE = {"type": "string", "pattern": r"^0[0-7]{3,4}$", "description": 'an octal number in quotes such as "0640"'}
+BACKEND = {"type": "string", "pattern": r"^[\w.\[\]:-]+:\d+$", "description": "host:port"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 SECTIONS = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
 
@@ -31,8 +36,15 @@ def mapping(value: dict, keys: dict | None = None) -> dict:
     return {"type": "object", "additionalProperties": value, **({"propertyNames": keys} if keys else {})}
 
 
-NETWORK = closed(("cidr",), cidr=TEXT, gateway=TEXT, interface={"type": ["string", "null"]}, mtu={"type": "integer", "minimum": 576, "maximum": 65535},
-                 bridge=TEXT, pool={"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2})  # fmt: skip
+NETWORK = closed(
+    ("cidr",),
+    cidr=TEXT,
+    gateway=TEXT,
+    interface={"type": ["string", "null"]},
+    mtu={"type": "integer", "minimum": 576, "maximum": 65535},
+    bridge=TEXT,
+    pool={"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2},
+)
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
 
 INVENTORY = closed(
@@ -41,10 +53,21 @@ INVENTORY = closed(
     cloud=NAME,
     release=TEXT,
     region=TEXT,
-    nodes=mapping(closed(("address", "groups"), address=TEXT, ansible=mapping(ANY),
-                         groups={"type": "array", "items": TEXT, "minItems": 1}), NAME),
-    networks={"type": "object", "required": ["management"], "additionalProperties": NETWORK,
-              "properties": {"external": {**NETWORK, "required": ["cidr", "gateway", "pool"]}}},
+    nodes=mapping(
+        closed(
+            ("address", "groups"),
+            address=TEXT,
+            ansible=mapping(ANY),
+            groups={"type": "array", "items": TEXT, "minItems": 1},
+        ),
+        NAME,
+    ),
+    networks={
+        "type": "object",
+        "required": ["management"],
+        "additionalProperties": NETWORK,
+        "properties": {"external": {**NETWORK, "required": ["cidr", "gateway", "pool"]}},
+    },
     endpoint=closed(address=TEXT),
     services={"type": "array", "items": TEXT, "minItems": 1},
     plugins=mapping(TEXT),
@@ -52,19 +75,58 @@ INVENTORY = closed(
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
     plugin_path=TEXTS,
     service_path=TEXTS,
-)  # fmt: skip
+)
 
 CATALOG = closed(("type", "unit"), type=TEXT, unit=TEXT, path=TEXT, name=TEXT, description=TEXT)
-FILE = closed(on=ON, when=EXPRESSION, format={"enum": ["ini", "text"]}, content=TEXT, layers=TEXTS, options=SECTIONS, namespaces=TEXTS,
-              apply=TEXTS, mode=MODE, owner=TEXT, group=TEXT)  # fmt: skip
+FILE = closed(
+    on=ON,
+    when=EXPRESSION,
+    format={"enum": ["ini", "text"]},
+    content=TEXT,
+    layers=TEXTS,
+    options=SECTIONS,
+    namespaces=TEXTS,
+    apply=TEXTS,
+    mode=MODE,
+    owner=TEXT,
+    group=TEXT,
+)
 UNIT = closed(
-    on=ON, when=EXPRESSION, wsgi=TEXT, exec=TEXT, distribution=FLAG, port=PORT, health=TEXT, workers=NUMBER, threads=NUMBER,
-    files=TEXTS, environment=mapping(WORD), after=TEXTS, user=TEXT, stage={"enum": list(STAGES)}, reload=FLAG, oneshot=FLAG,
-    options=SECTIONS, tls=FLAG, backend=TEXT, privileged=FLAG,
-)  # fmt: skip
-OPERATION = closed(("after", "module"), after={"enum": list(PHASES)}, on=ON, once=FLAG, when=EXPRESSION, module=TEXT, args=mapping(ANY))
-PROBE = {"type": "object", "required": ["name", "kind"],
-         "properties": {"name": TEXT, "kind": {"enum": ["command", "http", "tcp", "openstack", "unit"]}, "on": ON, "once": FLAG, "when": EXPRESSION}}  # fmt: skip
+    on=ON,
+    when=EXPRESSION,
+    wsgi=TEXT,
+    exec=TEXT,
+    distribution=FLAG,
+    port=PORT,
+    health=TEXT,
+    workers=NUMBER,
+    threads=NUMBER,
+    files=TEXTS,
+    environment=mapping(WORD),
+    after=TEXTS,
+    user=TEXT,
+    stage={"enum": list(STAGES)},
+    reload=FLAG,
+    oneshot=FLAG,
+    options=SECTIONS,
+    tls=FLAG,
+    backend=BACKEND,
+    privileged=FLAG,
+)
+OPERATION = closed(
+    ("after", "module"), after={"enum": list(PHASES)}, on=ON, once=FLAG, when=EXPRESSION, module=TEXT, args=mapping(ANY)
+)
+PROBE = {
+    "type": "object",
+    "required": ["name", "kind"],
+    "properties": {
+        "name": TEXT,
+        "kind": {"enum": ["command", "http", "tcp", "openstack", "unit"]},
+        "on": ON,
+        "once": FLAG,
+        "when": EXPRESSION,
+    },
+}
 
 BODY = {
     "title": TEXT,
@@ -80,7 +142,9 @@ BODY = {
     "databases": TEXTS,
     "migrate": TEXTS,
     "config_data": {**TEXTS, "maxItems": 1},
-    "directories": mapping({**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}),
+    "directories": mapping(
+        {**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}
+    ),
     "secrets": mapping({"enum": list(SECRET_KINDS)}),
     "files": mapping(FILE),
     "units": mapping(UNIT),
@@ -88,13 +152,30 @@ BODY = {
     "probes": {"type": "array", "items": PROBE},
 }
 OVERLAY = {"releases": mapping(closed(**BODY))}
-REQUIREMENT = {**closed(("that", "message"), that=EXPRESSION, message=TEXT, on=ON), "type": ["object", "string"]}
+REQUIREMENT = {
+    **closed(("that", "message"), that=EXPRESSION, message=TEXT, on=ON),
+    **EXPRESSION,
+    "type": ["object", "string"],
+}
 
 SERVICE = closed(("service",), service=NAME, base=FLAG, **BODY, **OVERLAY)
-PLUGIN = closed(("plugin", "extends", "title"), plugin={"type": "string", "pattern": "^[a-z0-9-]+/[a-z0-9-]+$", "description": "<kind>/<name>"},
-                extends=TEXT, requires={"type": "array", "items": REQUIREMENT}, message=TEXT, **BODY, **OVERLAY)  # fmt: skip
+PLUGIN = closed(
+    ("plugin", "extends", "title"),
+    plugin={"type": "string", "pattern": "^[a-z0-9-]+/[a-z0-9-]+$", "description": "<kind>/<name>"},
+    extends=TEXT,
+    requires={"type": "array", "items": REQUIREMENT},
+    message=TEXT,
+    **BODY,
+    **OVERLAY,
+)
 LAYERS = mapping(SECTIONS)
 RELEASE = closed(
-    ("series", "python", "roots", "maintained_until"), series=TEXT, python=TEXT, roots=TEXTS, overrides=TEXTS, build_constraints=TEXTS,
-    floors=mapping(WORD), maintained_until=ANY,
-)  # fmt: skip
+    ("series", "python", "roots", "maintained_until"),
+    series=TEXT,
+    python=TEXT,
+    roots=TEXTS,
+    overrides=TEXTS,
+    build_constraints=TEXTS,
+    floors=mapping(WORD),
+    maintained_until=ANY,
+)

@@ -7,7 +7,7 @@ from cloudos.model.assemble import Cloud
 
 
 def secret_specs(cloud: Cloud) -> dict[str, dict]:
-    """name -> {name, kind, ...} of everything the plan may refer to and that is made (keys come with their certificate)."""
+    """name -> {name, kind, ...} of all that the plan may refer to; a key is made with its certificate."""
     names: dict[str, str] = {}
     if any(body.get("user") or body.get("catalog") for body in cloud.bodies.values()):
         names["identity/admin"] = "password"
@@ -22,7 +22,12 @@ def secret_specs(cloud: Cloud) -> dict[str, dict]:
     specs = {name: {"name": name, "kind": kind} for name, kind in names.items()}
     specs["pki/ca.crt"] = {"name": "pki/ca.crt", "kind": "ca"}
     for node in cloud.inventory.nodes:
-        specs[f"pki/{node}.crt"] = {"name": f"pki/{node}.crt", "kind": "certificate", "node": node, "sans": _names(cloud, node)}
+        specs[f"pki/{node}.crt"] = {
+            "name": f"pki/{node}.crt",
+            "kind": "certificate",
+            "node": node,
+            "sans": _names(cloud, node),
+        }
     return dict(sorted(specs.items()))
 
 

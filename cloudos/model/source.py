@@ -18,7 +18,7 @@ Key = tuple[Hashable, ...]
 
 
 class Expression(str):
-    """Text with Jinja in it that knows where it was written (`where`: "file:line"), however often it is merged or shared."""
+    """Text with Jinja in it that knows where it was written (`where`: "file:line"), however often it is merged."""
 
     __slots__ = ("where",)
     where: str
@@ -31,7 +31,7 @@ class Source:
         self.file, self.data, self._lines = file, data, lines
 
     def where(self, *path: Hashable) -> str:
-        """"file:line" of the key or list item at `path`, or of the nearest thing above it."""
+        """ "file:line" of the key or list item at `path`, or of the nearest thing above it."""
         while path and path not in self._lines:
             path = path[:-1]
         return f"{self.file}:{self._lines.get(path, 1)}"
@@ -62,14 +62,21 @@ def load(path: Path, report: Report) -> Source:
 
 
 def shown(path: Path) -> str:
-    """A path as reports and provenance name it: from the tree on where it lies in it, so that it is the same everywhere."""
+    """A path as reports and provenance name it: one in the tree from the tree on, so that it is the same everywhere."""
     path = path.resolve()
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def kind_of(value: Any) -> str:
     """What a value is, in words of YAML."""
-    kinds = {bool: "a boolean", int: "an integer", float: "a number", dict: "a mapping", list: "a list", type(None): "nothing"}
+    kinds = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        dict: "a mapping",
+        list: "a list",
+        type(None): "nothing",
+    }
     return kinds.get(type(value), "text" if isinstance(value, str) else f"a {type(value).__name__}")
 
 
@@ -121,7 +128,10 @@ class _Reader:
                 continue
             key = key_node.value  # as written: YAML 1.1 would make a boolean of `on`
             if key in seen:
-                self.report.add(f"{self.file}:{line}", f"{key} stands twice in one mapping (first in line {self.lines[(*path, key)]})")
+                self.report.add(
+                    f"{self.file}:{line}",
+                    f"{key} stands twice in one mapping (first in line {self.lines[(*path, key)]})",
+                )
                 continue
             seen.add(key)
             self.lines[(*path, key)] = line

@@ -1,4 +1,4 @@
-"""The text of systemd units: sockets and services of WSGI applications, programs of the bundle, drop-ins for the distribution's units."""
+"""The text of systemd units: WSGI applications with their sockets, programs of the bundle, drop-ins for other units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cloudos.model.render import scalar
 
 GUNICORN = "/etc/cloudos/gunicorn.py"
 PATH = f"{paths.BUNDLE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What a unit must leave alone when it becomes root for a moment, or makes mounts that others have to see (network namespaces).
+# Not for a unit that becomes root for a moment, or makes mounts that others have to see (network namespaces).
 SANDBOX = {"NoNewPrivileges": "yes", "ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"}
 # WSGI applications take sys.argv for their own arguments, so that a worker must not show them gunicorn's.
 GUNICORN_CONFIG = '''\
@@ -43,13 +43,24 @@ def unit_text(sections: dict[str, dict]) -> str:
 
 def socket_unit(name: str, title: str) -> str:
     """The socket of a WSGI unit; it stays while the service behind it restarts, so that no connection is refused."""
-    socket = {"ListenStream": f"{paths.RUN}/{name}.sock", "SocketUser": "root", "SocketGroup": paths.FRONTEND,
-              "SocketMode": "0660", "Backlog": 4096}  # fmt: skip
-    return unit_text({"Unit": {"Description": f"Socket of {name} ({title})"}, "Socket": socket, "Install": {"WantedBy": "sockets.target"}})
+    socket = {
+        "ListenStream": f"{paths.RUN}/{name}.sock",
+        "SocketUser": "root",
+        "SocketGroup": paths.FRONTEND,
+        "SocketMode": "0660",
+        "Backlog": 4096,
+    }
+    return unit_text(
+        {
+            "Unit": {"Description": f"Socket of {name} ({title})"},
+            "Socket": socket,
+            "Install": {"WantedBy": "sockets.target"},
+        }
+    )
 
 
 def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: str, after: list[str]) -> str:
-    """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated, `after` unit names."""
+    """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated."""
     sections = {
         "Unit": {
             "Description": f"{body.get('title', service)}: {name}",
@@ -57,10 +68,15 @@ def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: s
             "After": " ".join(["network-online.target", *after]),
             "RequiresMountsFor": f"{paths.BUNDLES}/{patch_level}",
         },
-        "Service": {**_process(name, unit), **_account(unit, service, body), **_environment(unit, PATH), **_sandbox(unit),
-                    "StandardOutput": "journal"},
+        "Service": {
+            **_process(name, unit),
+            **_account(unit, service, body),
+            **_environment(unit, PATH),
+            **_sandbox(unit),
+            "StandardOutput": "journal",
+        },
         "Install": {"WantedBy": "multi-user.target"},
-    }  # fmt: skip
+    }
     if "wsgi" in unit:
         sections["Unit"]["Requires"] = f"{name}.socket"
         sections["Unit"]["After"] += f" {name}.socket"
@@ -80,12 +96,27 @@ def _process(name: str, unit: dict) -> dict[str, Any]:
     if "wsgi" in unit:
         command = f"{paths.BUNDLE}/bin/gunicorn --config {GUNICORN} --name {name}"
         command += f" --workers {unit.get('workers', 1)} --threads {unit.get('threads', 4)} {unit['wsgi']}"
-        return {"Type": "notify", "NotifyAccess": "main", "ExecStart": command, "KillMode": "mixed", "Restart": "always",
-                "RestartSec": 2, "TimeoutStopSec": 200}  # fmt: skip
+        return {
+            "Type": "notify",
+            "NotifyAccess": "main",
+            "ExecStart": command,
+            "KillMode": "mixed",
+            "Restart": "always",
+            "RestartSec": 2,
+            "TimeoutStopSec": 200,
+        }
     command = unit["exec"] if unit["exec"].startswith("/") else f"{paths.BUNDLE}/bin/{unit['exec']}"
     if unit.get("oneshot"):
         return {"Type": "oneshot", "RemainAfterExit": "yes", "ExecStart": command}
-    return {"Type": "simple", "ExecStart": command, "Restart": "always", "RestartSec": 2, "TimeoutStopSec": 60}
+    return {
+        "Type": "simple",
+        "ExecStart": command,
+        "Restart": "always",
+        "RestartSec": 2,
+        "TimeoutStopSec": 60,
+        # A main process that is gone takes its workers along at once; asked to stop, it ends them in its own time.
+        "KillMode": "mixed",
+    }
 
 
 def _account(unit: dict, service: str, body: dict) -> dict[str, str]:
@@ -93,7 +124,11 @@ def _account(unit: dict, service: str, body: dict) -> dict[str, str]:
     if user == "root":
         return {}
     groups = (body.get("account") or {}).get("groups", [])
-    return {"User": user, "Group": user, **({"SupplementaryGroups": " ".join(groups)} if groups and user == service else {})}
+    return {
+        "User": user,
+        "Group": user,
+        **({"SupplementaryGroups": " ".join(groups)} if groups and user == service else {}),
+    }
 
 
 def _environment(unit: dict, path: str | None) -> dict[str, list[str]]:
@@ -110,7 +145,10 @@ def _sandbox(unit: dict) -> dict[str, str]:
 
 
 def _laid_over(sections: dict[str, dict], options: dict[str, dict]) -> dict[str, dict]:
-    return {name: {**sections.get(name, {}), **(options.get(name) or {})} for name in [*sections, *(key for key in options if key not in sections)]}
+    return {
+        name: {**sections.get(name, {}), **(options.get(name) or {})}
+        for name in [*sections, *(key for key in options if key not in sections)]
+    }
 
 
 def _lines(value: Any) -> list:

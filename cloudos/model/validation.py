@@ -14,8 +14,15 @@ from cloudos.model import schemas
 from cloudos.model.problems import Report, nearest
 from cloudos.model.source import Source, kind_of
 
-KINDS = {"string": "text", "integer": "an integer", "number": "a number", "boolean": "true or false", "object": "a mapping",
-         "array": "a list", "null": "null"}  # fmt: skip
+KINDS = {
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
 
 
 def validate(source: Source, schema: str, report: Report) -> dict:
@@ -50,7 +57,10 @@ def _told(source: Source, error: Any, path: tuple, report: Report) -> list[tuple
                 report.add(source.where(*path), message)
         return [path] if path else []
     if "propertyNames" in error.absolute_schema_path:
-        report.add(source.where(*path, error.instance), f"{_name(*path, error.instance)}: a name here is {error.schema['description']}")
+        report.add(
+            source.where(*path, error.instance),
+            f"{_name(*path, error.instance)}: a name here is {error.schema['description']}",
+        )
         return [(*path, error.instance)]
     report.add(source.where(*path), f"{_name(*path)} {_complaint(error)}")
     return [path] if path else []

@@ -66,7 +66,8 @@ def _show(cloud: str | None, record: dict) -> None:
 def _failure(event: dict) -> list[str]:
     facts = event.get("failure") or {"cause": event.get("message", "no reason was given")}
     thing = " ".join(part for part in (facts.get("service"), facts.get("unit")) if part)
-    lines = [f"{event['outcome']} on {event['host']} in {event['play']}: {event['task']}", f"  {thing or event['host']}: {facts['cause']}"]
+    lines = [f"{event['outcome']} on {event['host']} in {event['play']}: {event['task']}"]
+    lines += [f"  {thing or event['host']}: {facts['cause']}"]
     lines += [f"  | {line}" for line in facts.get("log") or []]
     return lines + ([f"  Next step: {facts['next_step']}"] if facts.get("next_step") else [])
 
@@ -75,4 +76,5 @@ def _line(record: dict) -> str:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["start"]))
     took = f"{record['end'] - record['start']:.1f} s" if record["end"] else "-"
     mode = " (check)" if record["check"] else ""
-    return f"{record['id']}  {record['outcome']:<11} {record['playbook']}{mode}  {began}  {took}  {record['who']['user']}"
+    what = f"{record['id']}  {record['outcome']:<11} {record['playbook']}{mode}"
+    return f"{what}  {began}  {took}  {record['who']['user']}"

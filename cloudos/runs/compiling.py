@@ -1,4 +1,4 @@
-"""From an inventory file and what is known of the nodes to a plan: what `cloudos.model` needs from the controller's disk."""
+"""From an inventory file and what is known of the nodes to a plan: what `cloudos.model` needs from the disk."""
 
 from __future__ import annotations
 

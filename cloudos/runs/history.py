@@ -1,7 +1,7 @@
 """Records of runs on disk: where they are, what they tell, which are kept.
 
-A run is a directory `clouds/<cloud>/runs/<id>/` (`runs/<id>/` for a playbook without a cloud) with `run.json`, `events.jsonl` and
-`progress.json`; see docs/reference/runs.md.
+A run is a directory `clouds/<cloud>/runs/<id>/` (`runs/<id>/` for a playbook without a cloud) with `run.json`,
+`events.jsonl` and `progress.json`; see docs/reference/runs.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def runs(cloud: str | None) -> list[dict]:
 
 
 def load(cloud: str | None, run: str) -> dict:
-    """The content of run.json; a run whose process is gone without telling an outcome is `interrupted`. Raises RunNotFound."""
+    """The content of run.json; a run whose process is gone without an outcome is `interrupted`. Raises RunNotFound."""
     path = directory(cloud) / Path(run).name / "run.json"
     if not path.exists():
         raise RunNotFound(f"No run {run} of cloud {cloud}. `cloudos runs list` shows the known ones.")

@@ -1,7 +1,7 @@
 """One lifecycle run per cloud: a lock with an owner.
 
-`clouds/<cloud>/lock` is JSON: pid, started (boot and tick at which that process began), user, host, playbook, run, since. A process that is
-gone, or whose number belongs to another process by now, does not own anything: its lock is taken over.
+`clouds/<cloud>/lock` is JSON: pid, started (boot and tick when the process began), user, host, playbook, run, since.
+A process that is gone, or whose number belongs to another process by now, owns nothing: its lock is taken over.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ class Locked(Exception):
     def __init__(self, cloud: str, owner: dict):
         self.owner = owner
         super().__init__(
-            f"{owner['user']} on {owner['host']} has been running {owner['playbook']} on cloud {cloud} since {owner['since']} "
-            f"(process {owner['pid']}, run {owner['run']}). Wait for it to end, or end that process; run again then."
+            f"{owner['user']} on {owner['host']} has been running {owner['playbook']} on cloud {cloud} "
+            f"since {owner['since']} (process {owner['pid']}, run {owner['run']}). "
+            "Wait for it to end, or end that process; run again then."
         )
 
 
@@ -41,7 +42,8 @@ class Lock:
             if owner and owner["pid"] != os.getpid():
                 raise Locked(self.cloud, owner)
             since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-            home.write(self.path, json.dumps({**me(), "playbook": playbook, "run": run, "since": since}, indent=1).encode())
+            owner = {**me(), "playbook": playbook, "run": run, "since": since}
+            home.write(self.path, json.dumps(owner, indent=1).encode())
 
     def release(self) -> None:
         """Give the cloud free if this process owns it."""
@@ -63,7 +65,8 @@ class Lock:
 
 def me() -> dict:
     """This process as an owner: {pid, started, user, host}."""
-    return {"pid": os.getpid(), "started": started(os.getpid()), "user": getpass.getuser(), "host": socket.gethostname()}
+    pid = os.getpid()
+    return {"pid": pid, "started": started(pid), "user": getpass.getuser(), "host": socket.gethostname()}
 
 
 def alive(owner: dict) -> bool:

@@ -13,13 +13,12 @@ class FailedBefore(Exception):
     """Another host of the same task has done the work and failed; it has told why."""
 
 
-def once(directory: Path, token: str, host: str, work: Callable[[], dict]) -> tuple[bool, dict]:
-    """(whether this call did the work, its JSON result). `token` is the same for all hosts of one task of one run.
+def once(path: Path, token: str, host: str, work: Callable[[], dict]) -> tuple[bool, dict]:
+    """(whether this call did the work, its JSON result). Kept in `path`; `token` is that of one task of one run.
 
     An exception of `work` reaches the host that did it; the others get FailedBefore naming that host.
     """
-    path = directory / "once.json"
-    with home.locked(directory / "once.lock"):
+    with home.locked(path.with_suffix(".lock")):
         known = json.loads(path.read_text()) if path.exists() else {}
         if known.get("token") == token:
             if "result" not in known:

@@ -1,8 +1,8 @@
 """Plans on disk: the one last applied, the new one, and its parts per node.
 
 `clouds/<cloud>/plan.json` is the plan that the cloud was last brought to; `plan.new.json` the one being applied. Each
-node's part lies beside it in `plan.new/<node>.json` with what is the cloud's in `plan.new/_cloud.json`, so that a host of a large
-cloud reads kilobytes. A check uses `plan.check*`: what it does never reaches a real run. Plans hold no secrets.
+node's part lies beside it in `plan.new/<node>.json` with what is the cloud's in `plan.new/_cloud.json`, so that a host
+of a large cloud reads kilobytes. A check uses `plan.check*` and never reaches a real run. Plans hold no secrets.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Plans:
         self.directory = home.cloud(cloud)
         self.applied = self.directory / "plan.json"
         self.new = self.directory / ("plan.check.json" if check else "plan.new.json")
+        self.once = self.directory / ("once.check.json" if check else "once.json")
         self.parts = self.new.with_suffix("")
 
     def save(self, plan: Mapping) -> str:
@@ -39,7 +40,8 @@ class Plans:
         fresh = self.parts.with_name(f".{self.parts.name}")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True, mode=0o700)
-        cloud = {"digest": fingerprint, **{key: value for key, value in plan.items() if key not in ("nodes", "provenance")}}
+        wide = {key: value for key, value in plan.items() if key not in ("nodes", "provenance")}
+        cloud = {"digest": fingerprint, **wide}
         for name, part in {CLOUD: cloud, **plan["nodes"]}.items():
             (fresh / f"{name}.json").write_text(json.dumps(part))
         shutil.rmtree(self.parts, ignore_errors=True)
@@ -54,7 +56,8 @@ class Plans:
         """
         cloud = self.cloud()
         if cloud["digest"] != fingerprint:
-            raise PlanMissing(f"{self.parts} holds plan {cloud['digest']}, not {fingerprint}: another run compiled. Run again.")
+            text = f"{self.parts} has plan {cloud['digest']}, not {fingerprint}: another run compiled. Run again."
+            raise PlanMissing(text)
         return {**cloud, **self._read(self.parts / f"{node}.json")}
 
     def cloud(self) -> dict:

@@ -25,7 +25,7 @@ class Progress:
         self.tasks: list[dict] = []
 
     def start(self, play: str, task: str) -> dict:
-        """A task begins; returns where the run is: {play, task, percent, elapsed, remaining}, unknown numbers as None."""
+        """A task begins; returns {play, task, percent, elapsed, remaining}, unknown numbers as None."""
         now = self._clock()
         self.finish()
         self._seen[play, task] += 1

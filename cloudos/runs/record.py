@@ -40,7 +40,8 @@ class Record:
         self._executed: dict[str, Counter] = defaultdict(Counter)
         self._about = {
             "format": FORMAT, "id": run, "cloud": cloud, "playbook": playbook, "inventory": inventory, "check": check,
-            "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None, "plan_digest": None,
+            "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None,
+            "plan_digest": None,
         }  # fmt: skip
         self._save()
         self.event("start", playbook=playbook, check=check)
@@ -55,7 +56,7 @@ class Record:
         os.replace(self.path / "progress.json.new", self.path / "progress.json")
 
     def result(self, host: str, outcome: str, changed: bool, seconds: float, details: Mapping) -> None:
-        """A task ended on a host: outcome ok, failed, unreachable, skipped or ignored; details as `message`, `failure`, `diff`."""
+        """A task ended on a host: ok, failed, unreachable, skipped or ignored; details: message, failure, diff."""
         self._executed[host][outcome] += 1
         self._executed[host]["changed"] += changed
         current = self.progress.tasks[-1] if self.progress.tasks else {"play": None, "task": None}

@@ -8,7 +8,8 @@ import time
 
 import pytest
 import yaml
-from conftest import ROOT, Cloud
+
+from tests.cloud.running import ROOT, Cloud
 
 pytestmark = pytest.mark.cloud
 

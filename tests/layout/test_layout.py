@@ -15,7 +15,9 @@ ROOMS = {"playbooks", "roles", "services", "plugins", "releases", "collections",
 FILES = {"Makefile", "README.md", "setup.cfg", "pyproject.toml", "requirements.txt", "ansible.cfg",
          ".gitignore", ".ansible-lint", ".yamllint", "LICENSE"}
 GENERATED = re.compile(r"^(requirements\.txt|releases/.*\.lock)$")
-LONGEST = {"*.py": 400, "services/*.yml": 120, "roles/*/tasks/*.yml": 75, "*.j2": 80}
+LONGEST = {"*.py": 400, "services/*.yml": 120, "roles/*/tasks/*.yml": 100, "*.j2": 80}
+# Modules whose work is the controller's own; they run there only, with the Python that runs Ansible.
+CONTROLLER = {"bundle_build"}
 # In two parts, so that this file does not contain what it looks for.
 UNWANTED = ("TO" "DO", "FIX" "ME", "/" "work/", "/" "root/")
 
@@ -64,7 +66,9 @@ def test_module_is_tested(path):
 @pytest.mark.parametrize("directory", ["modules", "module_utils"])
 def test_what_runs_on_nodes_does_not_know_the_controller(directory):
     """Ansible copies these files to nodes, where the package cloudos is not installed."""
-    for path in (COLLECTION / "plugins" / directory).glob("*.py"):
+    for path in (COLLECTION / "plugins" / directory).rglob("*.py"):
+        if path.stem in CONTROLLER:
+            continue
         imported = {name for node in ast.walk(ast.parse(path.read_text())) for name in imports(node)}
         assert "cloudos" not in {name.split(".")[0] for name in imported}, path.name
 

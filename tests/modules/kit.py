@@ -18,7 +18,7 @@ if str(ROOT / "collections") not in sys.path:
     sys.path.insert(0, str(ROOT / "collections"))
 
 
-def run_module(name, check=False, diff=True, **args):
+def run_module(name, /, check=False, diff=True, **args):
     """The result of one module call, a dict; a failed module's result has failed=True."""
     module = importlib.import_module(f"ansible_collections.cloudos.cloud.plugins.modules.{name}")
     output = io.StringIO()

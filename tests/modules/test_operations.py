@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,8 @@ MODULE = '''
 import json, os, sys
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(supports_check_mode=True, argument_spec={
-    "path": {"type": "str"}, "text": {"type": "str"}, "fail": {"type": "bool"}, "secrets": {"type": "dict", "no_log": True}})
+    "path": {"type": "str"}, "text": {"type": "str"}, "fail": {"type": "bool"},
+    "secrets": {"type": "dict", "no_log": True}})
 given = module.params["secrets"] or {}
 with open(module.params["path"], "w") as file:
     json.dump({"given": given, "argv": open("/proc/self/cmdline").read(), "file": os.path.abspath(sys.argv[0])}, file)
@@ -39,9 +41,15 @@ PLAYBOOK = """
     - name: Operate
       cloudos.cloud.operations:
         operations:
-          - {module: tests.toys.careless, service: nova, args: {path: "{{ inventory_dir }}/../one", text: "a${secret:database/nova}b"}}
-          - {module: tests.toys.careless, service: nova, args: {path: "{{ inventory_dir }}/../two", text: none, fail: "{{ fail | default(false) }}"}}
-          - {module: tests.toys.careless, service: glance, args: {path: "{{ inventory_dir }}/../three", text: "${secret:pki/ctl1.key}"}}
+          - module: tests.toys.careless
+            service: nova
+            args: {path: "{{ inventory_dir }}/../one", text: "a${secret:database/nova}b"}
+          - module: tests.toys.careless
+            service: nova
+            args: {path: "{{ inventory_dir }}/../two", text: none, fail: "{{ fail | default(false) }}"}
+          - module: tests.toys.careless
+            service: glance
+            args: {path: "{{ inventory_dir }}/../three", text: "${secret:pki/ctl1.key}"}
       register: outcome
     - name: Keep the result
       ansible.builtin.copy: {content: "{{ outcome | to_json }}", dest: "{{ inventory_dir }}/../outcome", mode: "0600"}
@@ -53,8 +61,8 @@ def toys(ansible):
     directory = ansible.directory / "collections" / "ansible_collections" / "tests" / "toys" / "plugins" / "modules"
     directory.mkdir(parents=True)
     (directory / "careless.py").write_text(MODULE)
-    path = f"{ansible.directory / 'collections'}:{ansible.environment['ANSIBLE_CONFIG'].removesuffix('ansible.cfg')}collections"
-    ansible.environment["ANSIBLE_COLLECTIONS_PATH"] = path
+    ours = Path(ansible.environment["ANSIBLE_CONFIG"]).with_name("collections")
+    ansible.environment["ANSIBLE_COLLECTIONS_PATH"] = f"{ansible.directory / 'collections'}:{ours}"
     return ansible
 
 
@@ -85,7 +93,8 @@ def test_nothing_shows_or_keeps_a_secret(toys, values, verbosity):
     shown = toys.run(PLAYBOOK, "--diff", verbosity, ANSIBLE_DEBUG="1" if verbosity == "-vvvvv" else "0").stdout
     modules = written(toys, "one")
     assert values["database/nova"] not in modules["argv"]
-    kept = {path: path.read_text() for path in toys.directory.rglob("*") if path.is_file() and path.name not in ("one", "three")}
+    files = [path for path in toys.directory.rglob("*") if path.is_file() and path.name not in ("one", "three")]
+    kept = {path: path.read_text() for path in files}
     secret = [line for value in values.values() for line in value.splitlines() if not line.startswith("-----")]
     assert not [line for line in secret if line in shown]
     assert not [path for path, text in kept.items() for line in secret if line in text]

@@ -50,9 +50,8 @@ def runs(place):
 
 def test_twelve_cases(place):
     def state():
-        return (sql(place["socket"], "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA "
-                                     "LIKE 'toy%' ORDER BY 1, 2; SHOW DATABASES; SELECT User, Priv FROM mysql.global_priv"),
-                runs(place))
+        tables = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE 'toy%'"
+        return sql(place["socket"], f"{tables}; SHOW DATABASES; SELECT User, Priv FROM mysql.global_priv"), runs(place)
 
     kit.twelve_cases(kit.Story("schemas", state=state, create={**place, "schemas": [toy(place, "toy_api")]},
                                change={**place, "schemas": [toy(place, "toy_api", "toy")]},
@@ -72,24 +71,27 @@ def test_password_is_the_accounts(place):
     kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
     sql(place["socket"], "ALTER USER toy@'%' REQUIRE NONE")
     password = SECRETS["database/toy"]
-    argv = ["mariadb", "--no-defaults", "-u", "toy", f"-p{password}", "-S", place["socket"], "-BN", "-e", "SHOW DATABASES"]
+    argv = ["mariadb", "--no-defaults", "-u", "toy", f"-p{password}", "-S", place["socket"], "-BNe", "SHOW DATABASES"]
     shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
     assert shown == ["information_schema", "toy_api"]
-    assert kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])["services"]["toy"]["account"]   # TLS again
+    again = kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
+    assert again["services"] == {"toy": {"databases": {}, "account": True}}   # TLS is asked for again
 
 
 def test_rotated_password_shows_no_value(place):
     kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
-    result = kit.run_module("schemas", **{**place, "secrets": {"database/toy": "another"}}, schemas=[toy(place, "toy_api")])
+    rotated = {**place, "secrets": {"database/toy": "fresh-one"}}
+    result = kit.run_module("schemas", **rotated, schemas=[toy(place, "toy_api")])
     assert result["services"] == {"toy": {"databases": {}, "account": True}}
-    assert "another\"" not in json.dumps(result["diff"]) and "(another value)" in result["diff"][0]["before"]
+    assert "fresh-one" not in json.dumps(result) and "(another value)" in result["diff"][0]["before"]
     assert runs(place) == ["nobody db sync"]
 
 
 def test_half_loaded_snapshot_is_loaded_again(place):
     kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
     sql(place["socket"], "DROP TABLE toy_api.things; UPDATE cloudos.schemas SET step = 'loading'")
-    assert kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])["services"]["toy"]["databases"] == {"toy_api": "loaded"}
+    result = kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
+    assert result["services"]["toy"]["databases"] == {"toy_api": "loaded"}
     assert "things" in sql(place["socket"], "SHOW TABLES IN toy_api")
 
 
@@ -102,10 +104,12 @@ def test_unfinished_migration_is_run_again(place):
 
 def test_older_schema_is_migrated_not_loaded(place):
     sql(place["socket"], "CREATE DATABASE toy_api CHARACTER SET latin1; USE toy_api; "
-                         "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('a1')")
+                         "CREATE TABLE alembic_version (version_num VARCHAR(32)); "
+                         "INSERT INTO alembic_version VALUES ('a1')")
     refused = kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
     assert refused["failed"] and "a1" in refused["msg"] and refused["failure"]["service"] == "toy"
-    migrate = f"mariadb --no-defaults -u root -S {place['socket']} -e \"UPDATE toy_api.alembic_version SET version_num = 'b2'\""
+    update = "UPDATE toy_api.alembic_version SET version_num = 'b2'"
+    migrate = f'mariadb --no-defaults -u root -S {place["socket"]} -e "{update}"'
     result = kit.run_module("schemas", **place, schemas=[toy(place, "toy_api", migrate=[migrate], run_as="root")])
     assert result["services"]["toy"]["databases"] == {"toy_api": "migrated"}
     assert sql(place["socket"], "SHOW TABLES IN toy_api") == ["alembic_version"]
@@ -123,10 +127,11 @@ def test_without_snapshot_migrations_run_once_per_bundle(place, tmp_path):
 
 
 def test_failed_migration_tells_its_last_lines(place, tmp_path):
-    (tmp_path / "toy-manage").write_text(f"#!/bin/sh\necho no such column \"{SECRETS['database/toy']}\"; exit 3\n")
+    (tmp_path / "words").write_text(f"no such column {SECRETS['database/toy']}\n")
+    (tmp_path / "toy-manage").write_text(f"#!/bin/sh\ncat {tmp_path}/words; exit 3\n")
     result = kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
     assert result["failed"] and result["failure"]["service"] == "toy" and "no such column" in result["msg"]
-    assert SECRETS["database/toy"] not in json.dumps(result)
+    assert "horse" not in json.dumps(result)
     assert result["failure"]["next_step"]
 
 

@@ -11,7 +11,10 @@ import pytest
 from cloudos import home
 from cloudos.runs.lock import Lock, Locked, me, started
 
-TAKE = "import sys, time; from cloudos.runs.lock import Lock; Lock('toy').take('site', 'r1'); print('mine', flush=True); time.sleep(60)"
+TAKE = """
+import time; from cloudos.runs.lock import Lock
+Lock('toy').take('site', 'r1'); print('mine', flush=True); time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -68,7 +71,8 @@ def test_again_by_the_owner_and_release(lock):
 
 def test_only_one_of_many_gets_it(lock):
     program = TAKE.replace("time.sleep(60)", "time.sleep(3)")
-    crowd = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(6)]
+    command = [sys.executable, "-c", program]
+    crowd = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(6)]
     outputs = [process.communicate()[0] for process in crowd]
     assert outputs.count(b"mine\n") == 1
 

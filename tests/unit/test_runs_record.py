@@ -18,7 +18,10 @@ PLAYBOOK = """
   gather_facts: false
   tasks:
     - name: Write a file
-      ansible.builtin.copy: {content: "{{ content | default('one') }}\\n", dest: "{{ inventory_dir }}/../file", mode: "0600"}
+      ansible.builtin.copy:
+        content: "{{ content | default('one') }}\\n"
+        dest: "{{ inventory_dir }}/../file"
+        mode: "0600"
     - name: Skip
       ansible.builtin.debug: {msg: never}
       when: false
@@ -133,7 +136,7 @@ def test_started_from_python(ansible, monkeypatch):
     try:
         assert run.wait(60) == 0, run.output()
         assert history.load("toy", run.id)["outcome"] == "ok"
-        assert [event["kind"] for event in run.events(after=1)][0] == "task"
+        assert next(event["kind"] for event in run.events(after=1)) == "task"
         assert (ansible.directory / "file").read_text() == "two\n"
     finally:
         run.close()

@@ -90,7 +90,8 @@ def test_file_is_encrypted_and_private(store, tmp_path):
     assert text.startswith("$ANSIBLE_VAULT;1.1;AES256")
     assert [path.stat().st_mode & 0o777 for path in (store.path, tmp_path / "vault-password")] == [0o600, 0o600]
     files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [value for value in store.values(spec["name"] for spec in RANDOM).values() for file in files if value in file]
+    values = store.values(spec["name"] for spec in RANDOM).values()
+    assert not [value for value in values for file in files if value in file]
 
 
 def test_preview_writes_nothing(store, tmp_path):
@@ -107,7 +108,7 @@ def test_password_file_of_ansible(store, tmp_path, monkeypatch):
     store.ensure(RANDOM, NOW)
     assert not (tmp_path / "vault-password").exists()
     named.write_text("another\n")
-    with pytest.raises(SecretsError, match="cannot be decrypted with .*mine"):
+    with pytest.raises(SecretsError, match=r"cannot be decrypted with .*mine"):
         store.values(["database/nova"])
 
 
@@ -136,8 +137,8 @@ def test_killed_at_any_moment(store):
     specs = f"import datetime\nNOW = {NOW!r}\nEVERYTHING = {EVERYTHING!r}\n"
     (store.path.parent / "tests_specs.py").write_text(specs)
     for attempt in range(10):
-        path = f"{os.getcwd()}:{store.path.parent}"
-        process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL)
+        environment = {**os.environ, "PYTHONPATH": f"{os.getcwd()}:{store.path.parent}"}
+        process = subprocess.Popen([sys.executable, "-c", program], env=environment)
         time.sleep(0.4 + attempt * 0.037)
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)

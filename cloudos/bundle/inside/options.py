@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import sys
 
+from oslo_concurrency import lockutils  # noqa: F401 - registers the option that os-brick takes a default from
 from oslo_config import cfg, generator
 
 SCALARS = ("choices", "min", "max", "max_length", "regex", "quotes", "ignore_case", "schemes", "version")

@@ -36,7 +36,8 @@ class ActionModule(Phase):
 def add(outcome, operation, result):
     """Add one operation's module result to the task's: results per service, differences, the failure."""
     service = operation.get("service") or "node"
-    kept = {key: value for key, value in result.items() if key not in ("diff", "invocation", "warnings", "deprecations")}
+    elsewhere = ("diff", "invocation", "warnings", "deprecations")
+    kept = {key: value for key, value in result.items() if key not in elsewhere}
     outcome["results"].setdefault(service, []).append({"module": operation["module"], **kept})
     outcome["changed"] = outcome["changed"] or bool(result.get("changed"))
     diff = result.get("diff") or []

@@ -11,7 +11,6 @@ import datetime
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from cloudos import home
 from cloudos.model.difference import diff
 from cloudos.model.plan import Plan
 from cloudos.model.problems import Problems
@@ -38,10 +37,11 @@ class ActionModule(ActionBase):
         if state not in states:
             raise AnsibleActionFail(f"state is {state}, must be one of {', '.join(states)}.")
         try:
-            first, result = once(home.cloud(self._cloud), self._task._uuid, self._host, states[state])
+            first, result = once(self._plans.once, self._task._uuid, self._host, states[state])
             if state == "compiled":
                 part = self._plans.part(self._host, result["plan_digest"])
-                result["ansible_facts"] = {"plan": part, "plan_identity": part.get("identity", {}), "plan_digest": part["digest"]}
+                facts = {"plan": part, "plan_identity": part["identity"], "plan_digest": part["digest"]}
+                result["ansible_facts"] = facts
         except (Problems, SecretsError, PlanMissing, FailedBefore) as error:
             raise AnsibleActionFail(str(error)) from None
         reported = result if first else {**result, "changed": False, "diff": []}
@@ -75,5 +75,6 @@ class ActionModule(ActionBase):
     def _gathered(self):
         """Node -> facts, of the hosts that node_facts has run on in this run."""
         hosts = self._vars["hostvars"]
-        found = {name: hosts[name].get("ansible_facts", {}).get("cloudos_facts") for name in self._vars["groups"]["nodes"]}
+        names = self._vars["groups"]["nodes"]
+        found = {name: hosts[name].get("ansible_facts", {}).get("cloudos_facts") for name in names}
         return {name: facts for name, facts in found.items() if facts}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ansible import constants as C
-from ansible import context
+from ansible import constants, context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.cloudos.cloud.plugins.callback.run_record import cloud_of
 
@@ -66,11 +65,11 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result):
         self._count(result)
-        if self._display.verbosity or result.task.action in C._ACTION_DEBUG:
+        if self._display.verbosity or result.task.action in constants._ACTION_DEBUG:
             super().v2_runner_on_ok(result)
         elif result.is_changed():
             self._handle_warnings_and_exception(result)
-            self._display.display(f"{INDENT}changed  {self.host_label(result)}", color=C.COLOR_CHANGED)
+            self._display.display(f"{INDENT}changed  {self.host_label(result)}", color=constants.COLOR_CHANGED)
         else:
             self._handle_warnings_and_exception(result)
 
@@ -93,20 +92,21 @@ class CallbackModule(Default):
             super().v2_runner_on_failed(result, ignore_errors)
             return
         for line in told(result.host.get_name(), failure):
-            self._display.display(f"{INDENT}{line}", color=C.COLOR_ERROR)
+            self._display.display(f"{INDENT}{line}", color=constants.COLOR_ERROR)
         if ignore_errors:
-            self._display.display(f"{INDENT}ignored", color=C.COLOR_SKIP)
+            self._display.display(f"{INDENT}ignored", color=constants.COLOR_SKIP)
 
     def v2_runner_on_unreachable(self, result):
         self._count(result)
         text = f"unreachable  {self.host_label(result)}: {result.result.get('msg', '')}"
-        self._display.display(f"{INDENT}{text}", color=C.COLOR_UNREACHABLE)
+        self._display.display(f"{INDENT}{text}", color=constants.COLOR_UNREACHABLE)
 
     def v2_playbook_on_stats(self, stats):
         for host in sorted(stats.processed):
             counts = stats.summarize(host)
             bad = counts["failures"] + counts["unreachable"]
-            color = C.COLOR_ERROR if bad else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
+            good = constants.COLOR_CHANGED if counts["changed"] else constants.COLOR_OK
+            color = constants.COLOR_ERROR if bad else good
             executed = self._executed.get(host, 0)
             line = f"{host:<24} tasks={executed} changed={counts['changed']} failed={bad} skipped={counts['skipped']}"
             self._display.display(line, color=color)

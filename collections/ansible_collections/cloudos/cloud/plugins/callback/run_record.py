@@ -19,7 +19,7 @@ name: run_record
 type: notification
 short_description: Records every run of a playbook and lets one lifecycle run at a time touch a cloud
 description:
-  - Writes C(run.json), C(events.jsonl) and C(progress.json) below C(CLOUDOS_HOME/clouds/<cloud>/runs/<id>/); never a secret.
+  - Writes C(run.json), C(events.jsonl) and C(progress.json) below C(CLOUDOS_HOME/clouds/<cloud>/runs/<id>/).
   - The id is taken from environment variable C(CLOUDOS_RUN_ID), or made from time, playbook and process.
   - Playbooks named in O(lifecycle) own the cloud while they run, except in check mode;
     another one is refused with exit code 75, as is one without the inventory of a cloud.
@@ -71,7 +71,8 @@ class CallbackModule(CallbackBase):
 
     def _own(self, cloud, run, check):
         if cloud is None:
-            self._refuse(f"{self._playbook} needs a cloud: ansible-playbook -i inventory/<cloud> playbooks/{self._playbook}.yml")
+            command = f"ansible-playbook -i inventory/<cloud> playbooks/{self._playbook}.yml"
+            self._refuse(f"{self._playbook} needs a cloud: {command}")
         if check:
             return
         self._lock = Lock(cloud)

@@ -137,7 +137,8 @@ class Place:
             try:
                 if prefix in maps.read_text(errors="replace"):
                     return True
-            except (FileNotFoundError, ProcessLookupError):  # it just ended
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                # It just ended, or it is one that even root may not look into, which none of ours is.
                 continue
         return False
 

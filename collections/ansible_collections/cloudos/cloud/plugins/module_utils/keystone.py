@@ -91,9 +91,20 @@ class Keystone:
         return found.get("internal") or found["public"]
 
     def call(self, method, path, body=None, service="identity"):
-        """Body (parsed JSON, or None) of the answer. `path` is below the service's endpoint; Keystone's is the auth_url."""
+        """Body (parsed JSON, or None) of the answer. `path` is below the service's endpoint; Keystone's is the auth_url.
+
+        A process that has just started may refuse what it allows a moment later: oslo.policy answers 403 to a request that comes
+        while another thread is loading its rules. Such answers are asked for again, and server errors where nothing is written.
+        """
         base = self.auth_url if service == "identity" else self.endpoint(service)
-        return self._send(method, base + path, body)[1]
+        for pause in (0.2, 0.5, 1.0, None):
+            try:
+                return self._send(method, base + path, body)[1]
+            except Refused as refused:
+                again = refused.code == 403 or (refused.code >= 500 and method == "GET")
+                if pause is None or not again:
+                    raise
+            time.sleep(pause)
 
     def get(self, path, service="identity"):
         """Body of a GET."""

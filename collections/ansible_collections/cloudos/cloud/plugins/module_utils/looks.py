@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Denied, Keystone, Refused, Unreachable
+from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Denied, Keystone, Unreachable
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import run
 
@@ -106,8 +106,10 @@ class Looks:
             return checks[probe["check"]](self._login(), probe)
         except Denied as denied:
             return f"{denied} cannot log in at {self._cloud['auth_url']}"
-        except (Unreachable, Refused) as problem:
+        except Unreachable as problem:
             return f"no answer: {problem}"
+        except Failure as failure:
+            return failure.facts["cause"]
 
     def _login(self):
         with self._lock:

@@ -26,7 +26,7 @@ class Server:
         self.socket = socket
 
     def rows(self, sql):
-        """Rows (lists of str) of all the statements, in order."""
+        """Rows (lists of str) of all the statements, in order; no statement gives no row."""
         return [line.split("\t") for line in self._client(sql.encode()).decode().splitlines()]
 
     def load(self, database, dump):

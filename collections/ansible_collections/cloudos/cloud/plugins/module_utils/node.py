@@ -31,9 +31,11 @@ def interfaces():
     """Name -> {mac, mtu, addresses: ["192.0.2.1/24", ...]}; without loopback and without link-local addresses."""
     shown = subprocess.run(["ip", "-json", "address"], capture_output=True, text=True, check=True)
     links = [link for link in json.loads(shown.stdout) if link.get("link_type") != "loopback" and "ifname" in link]
-    return {
-        link["ifname"]: {"mac": link.get("address"), "mtu": link["mtu"], "addresses": _addresses(link)} for link in links
-    }
+    return {link["ifname"]: _described(link) for link in links}
+
+
+def _described(link):
+    return {"mac": link.get("address"), "mtu": link["mtu"], "addresses": _addresses(link)}
 
 
 def _addresses(link):

@@ -21,6 +21,7 @@ options:
     description: The patch level, such as C(2026.1-1).
     type: str
     required: true
+    aliases: [patch_level]
   current:
     description: Point C(/opt/cloudos/current) at it. With V(false) the bundle is only staged.
     type: bool
@@ -41,7 +42,7 @@ options:
     description: Text of the manifest's signature; filled in by the action plugin.
     type: str
   signers:
-    description: The trusted keys, lines as in an C(allowed_signers) file of C(ssh-keygen); filled in by the action plugin.
+    description: The trusted keys, lines of an C(allowed_signers) file of C(ssh-keygen); filled in by the action plugin.
     type: str
   squashfs:
     description: Path of the bundle on the node to copy from; filled in by the action plugin when the node needs it.
@@ -84,7 +85,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 class Bundle(Operation):
     lock = "bundle"
     spec = {
-        "name": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True, "aliases": ["patch_level"]},
         "current": {"type": "bool", "default": True},
         "keep": {"type": "int", "default": 2},
         "method": {"type": "str", "choices": ["auto", "mount", "unpack"], "default": "auto"},

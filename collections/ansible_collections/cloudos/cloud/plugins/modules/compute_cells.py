@@ -9,7 +9,7 @@ short_description: Map Nova's cells and compute hosts
 description:
   - Keeps cell 0 and one more cell in Nova's API database, and, with O(discover), the mapping of all compute hosts that have registered.
   - Cells are mapped by templates that Nova fills from its configuration, so that neither a password nor an address is stored.
-  - Looks with one query each through the database's local socket; changes only through C(nova-manage).
+  - Looks with one query for each through the database's local socket; changes only through C(nova-manage).
 options:
   run_as: {description: User that runs C(nova-manage)., type: str, default: nova}
   cell: {description: Name of the cell., type: str, default: cell1}
@@ -43,12 +43,13 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation, use_bundle
+from ansible_collections.cloudos.cloud.plugins.module_utils.mariadb import Server, Unreachable
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import journal, run
 
 CELL0 = "00000000-0000-0000-0000-000000000000"
 LOGIN = "{scheme}://{username}:{password}@{hostname}:{port}/"
-ABSENT = (1049, 1146, 2002, 2003)   # MariaDB: no such database, no such table, no server
+ABSENT = ("ERROR 1049", "ERROR 1146")   # no such database, no such table
 
 
 class ComputeCells(Operation):
@@ -99,12 +100,12 @@ class ComputeCells(Operation):
         """{host: "mapped" or "registered"} once all expected hosts are there; without them after the timeout a Failure."""
         deadline = time.monotonic() + self.params["timeout"]
         while True:
-            rows = self.query(f"SELECT DISTINCT n.host, m.host FROM {self.name('database')}.compute_nodes n LEFT JOIN "  # noqa: S608
+            rows = self.query(f"SELECT DISTINCT n.host, m.host IS NOT NULL FROM {self.name('database')}.compute_nodes n LEFT JOIN "  # noqa: S608
                               f"{self.name('api_database')}.host_mappings m ON m.host = n.host WHERE n.deleted = 0") or ()
             self.hosts = [host for host, _mapped in rows]
             missing = sorted(set(self.params["hosts"]) - set(self.hosts))
             if not missing or self.rehearsal:
-                return {host: "mapped" if mapped else "registered" for host, mapped in rows}
+                return {host: "mapped" if mapped == "1" else "registered" for host, mapped in rows}
             if time.monotonic() > deadline:
                 raise Failure(f"compute host {', '.join(missing)} has not registered within {self.params['timeout']} s",
                               service="nova", unit="nova-compute.service",
@@ -142,21 +143,15 @@ class ComputeCells(Operation):
         return self.params[parameter]
 
     def query(self, sql):
-        """Rows, or None where database or table do not exist yet."""
-        use_bundle()
+        """Rows (lists of str), or None where server, database or table are not there yet."""
         try:
-            import pymysql
-        except ImportError:
-            return None   # a blank node: no bundle, no database
-        try:
-            with pymysql.connect(unix_socket=self.params["socket"], user="root") as connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall()
-        except pymysql.MySQLError as error:
-            if error.args[0] in ABSENT:
+            return Server(self.params["socket"]).rows(sql)
+        except Unreachable:
+            return None
+        except Failure as failure:
+            if any(error in failure.facts["cause"] for error in ABSENT):
                 return None
-            raise Failure(f"the database at {self.params['socket']} refuses: {error.args[-1]}", service="mariadb",
-                          next_step="look whether root may log in through the socket") from error
+            raise
 
     def result(self, step):
         return {"hosts": sorted(key.split(" ", 1)[1] for key in step.after if key.startswith("host "))} if self.params["discover"] else {}

@@ -9,7 +9,7 @@ module: files
 short_description: Converge all files of a node
 description:
   - Writes files, directories, links and copied trees in the order given, each atomically.
-  - Remembers what it wrote; what an earlier call with the same O(name) wrote and this one does not list is removed.
+  - Remembers what it wrote; what an earlier call with the same O(set) wrote and this one does not list is removed.
     A removed systemd unit is stopped and disabled first. A directory goes only if this module made it and it is empty.
   - A command that must follow a changed file is noted before the file is replaced, so that a call which was killed in
     between is made good by the next one.
@@ -17,12 +17,12 @@ description:
 options:
   files:
     description:
-      - What the node must have, as C({service: {path: {...}}}); applied in this order.
+      - What the node must have, a mapping of services to a mapping of paths to entries; applied in this order.
       - C(type) is C(file) (default), C(directory), C(link) or C(copy). All but links take C(owner), C(group)
         (default root) and C(mode), a string (default C(0640), directories C(0755), copies C(0644)).
       - C(content) is the text of a file; C(${secret:name}) stands for a secret. C(target) is where a link leads.
       - C(source) is the directory whose files are copied; C(replace), a list of C([regular expression, text]), changes
-        them on the way. What another entry lists is left to it. Whoever may read a copy's files may enter its directories.
+        them on the way. What another entry lists is left to it. Whoever may read its files may enter its directories.
       - C(apply) is a command, a list, that runs right after the file changed; once for neighbours that share it.
     type: dict
     default: {}
@@ -31,7 +31,7 @@ options:
     type: list
     elements: str
     default: []
-  name:
+  set:
     description: Name of this set of files; sets do not remove each other's files.
     type: str
     default: plan
@@ -62,7 +62,7 @@ changed_paths:
   elements: str
   returned: success
 services:
-  description: The same per service, as C({service: {changed: [path]}}), for services with a change.
+  description: Services with a change; each has C(changed), its part of C(changed_paths).
   type: dict
   returned: success
 """
@@ -91,7 +91,7 @@ class Files(Operation):
     spec = {
         "files": {"type": "dict", "default": {}},
         "absent": {"type": "list", "elements": "str", "default": []},
-        "name": {"type": "str", "default": "plan"},
+        "set": {"type": "str", "default": "plan"},
     }
 
     @cached_property
@@ -111,7 +111,7 @@ class Files(Operation):
     @cached_property
     def managed(self):
         """{path: {service, digest, content}} of what earlier calls wrote; content with references."""
-        path = Path(STATE, "files", f"{self.params['name']}.json")
+        path = Path(STATE, "files", f"{self.params['set']}.json")
         return json.loads(path.read_text()) if path.exists() else {}
 
     def wanted(self):
@@ -221,7 +221,7 @@ class Files(Operation):
     def _remember(self, records):
         filesystem.write_directory(STATE)
         filesystem.write_directory(f"{STATE}/files", mode="0700")
-        filesystem.write_file(f"{STATE}/files/{self.params['name']}.json", _bytes(json.dumps(records)), mode="0600")
+        filesystem.write_file(f"{STATE}/files/{self.params['set']}.json", _bytes(json.dumps(records)), mode="0600")
 
     def rendered(self, state):
         return {path: _rendered(entry) for path, entry in state.items()}

@@ -84,16 +84,16 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab import network
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab import loops, network
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import Base, overlay_works
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import Site, known_hosts, node_files
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, bridge_in_use, recorded
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import NETWORK, Site, known_hosts, node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, recorded
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import read, run, write
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Operation
 
 
 class LabNode(Operation):
-    """States are mappings: the network's parts, `node <name>`, `files of <name>` and `known_hosts`."""
+    """States are mappings: the parts of the network, and per node whether it runs, its files and its known key."""
 
     spec = {
         "cloud": {"type": "str", "required": True},
@@ -119,90 +119,105 @@ class LabNode(Operation):
             nodes=self.params["nodes"], external=self.params["external_cidr"], mtu=network.uplink_mtu(),
             resolvers=servers or (self.params["gateway"],), search=search)
         self.absent = self.params["state"] == "absent"
-        names = self.params["nodes"] or (recorded(self.home, self.site.cloud) if self.absent else [])
-        self.nodes = [Node(self.home, self.site, name) for name in names]
-        self.public_key = read(self.key.with_suffix(".pub")) or ""
+        self.public_key = read(self.key.with_suffix(".pub")) or "(a key made on first use)\n"
+
+    def nodes(self):
+        """The nodes that the call is about."""
+        names = list(self.params["nodes"])
+        if self.absent and not names:
+            names = [name for _, name, _ in recorded(self.home, self.site.cloud)]
+        return [Node(self.home, self.site, name) for name in names]
 
     def found(self):
         state = {}
-        if not self.absent or self.last():
-            state = network.found(self.site)
-        for node in self.nodes:
-            state |= self._found_node(node)
-        return state
-
-    def _found_node(self, node):
         if self.absent:
-            return {f"node {node.name}": {"running": node.running()}} if node.directory.exists() or node.processes() else {}
-        if not node.made():
-            return {}
-        address = self.site.nodes[node.name]
-        lines = (read(self.known_hosts) or "").splitlines()
-        return {
-            f"node {node.name}": {"address": address, "running": node.running()},
-            f"files of {node.name}": node.files(self.public_key),
-            f"known host {node.name}": bool(node.host_key()) and known_hosts(lines, [], {address: node.host_key()})[-1] in lines,
-        }
+            if not self.neighbours():
+                state = {key: value for key, value in network.found(self.site).items() if key != "ip_forward"}
+            return state | {f"node {node.name}": node.made() or "half made" for node in self.nodes()
+                            if node.directory.exists() or node.processes()}
+        state = network.found(self.site)
+        for node in self.nodes():
+            if node.made():
+                state[f"node {node.name}"] = {"address": node.made()["address"], "running": bool(node.processes()) and node.answers()}
+                state[f"files of {node.name}"] = node.files(self.public_key)
+                state[f"known key of {node.name}"] = self._lines({node.address: node.host_key()}) == self._lines()
+        return state
 
     def wanted(self):
         if self.absent:
-            return {key: value for key, value in self.found().items() if key == "ip_forward"}
+            return {}
         state = network.wanted(self.site)
-        for node in self.nodes:
-            state[f"node {node.name}"] = {"address": self.site.nodes[node.name], "running": True}
+        for node in self.nodes():
+            state[f"node {node.name}"] = {"address": node.address, "running": True}
             state[f"files of {node.name}"] = node_files(self.site, node.name, self.public_key)
-            state[f"known host {node.name}"] = True
+            state[f"known key of {node.name}"] = True
         return state
 
-    def last(self):
-        """Whether the network goes as well: no node of this cloud stays, nor one of another cloud on the same bridge."""
-        stay = set(recorded(self.home, self.site.cloud)) - {node.name for node in self.nodes}
-        return not stay
+    def neighbours(self):
+        """Nodes that stay on the bridge: of another cloud, or of this one and not meant by this call."""
+        mine = {(self.site.cloud, node.name) for node in self.nodes()}
+        return [name for cloud, name, record in recorded(self.home)
+                if (cloud, name) not in mine and (cloud == self.site.cloud or record.get("bridge") == self.site.bridge)]
 
     def converge(self, step):
         if self.absent:
-            return self._remove(step)
-        os.umask(0o022)   # what is made here are root directories of machines, whose services are not all root
+            self._remove(step)
+        else:
+            os.umask(0o022)   # what is made here are root directories of machines, whose services are not all root
+            self._prepare()
+            network.converge(self.site, step.changes)
+            self._each(lambda node: self._make(node, step.before.get(f"files of {node.name}", {})))
+            self._know({node.address: node.host_key() for node in self.nodes()})
+            if "route" in step.changes:
+                network.converge_route(self.site)
+
+    def _prepare(self):
+        """What nodes are made with: the key, and for new ones the base and loop devices."""
         if not self.key.exists():
             self.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "cloudos-lab", "-f", self.key)
         self.public_key = self.key.with_suffix(".pub").read_text()
-        if any(not node.made() for node in self.nodes):
+        loops.provide()
+        if not all(node.made() for node in self.nodes()):
             self.base = Base(self.home)
             self.base.build()
             (self.home / "lab").mkdir(exist_ok=True)
             self.overlay = overlay_works(self.home / "lab")
-        network.converge(self.site, step.changes)
-        self._each(lambda node: self._present(node, step))
-        self._know()
-        if "route" in step.changes:
-            network.converge_route(self.site)
-        return None
 
-    def _present(self, node, step):
+    def _make(self, node, files):
+        """Bring one node up. files: path -> content of ours in it; where its address changes it starts again."""
         if not node.made():
             node.create(self.base, self.overlay)
-        elif not node.mounted():
-            node.mount(node.made()["base_path"])
-        if not node.running() or f"files of {node.name}" in step.changes:
-            node.write_files(node_files(self.site, node.name, self.public_key))
-        if not node.running():
-            node.start()
+        wanted = node_files(self.site, node.name, self.public_key)
+        if files.get(NETWORK) != wanted[NETWORK]:
+            node.stop()
+        node.mount(node.made()["lower"])
+        node.write_files({name: content for name, content in wanted.items() if files.get(name) != content})
+        node.start()
+        node.await_ssh()
 
     def _each(self, action):
         with ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(action, self.nodes))
+            list(pool.map(action, self.nodes()))
 
-    def _know(self):
+    def _lines(self, keys=None):
+        """The lines of known_hosts, in order; with keys, as they would be with these."""
+        return sorted(known_hosts((read(self.known_hosts) or "").splitlines(), keys or {}))
+
+    def _know(self, keys):
         """Write the nodes' keys to known_hosts, so that host key checking stays on."""
-        keys = {self.site.nodes[node.name]: node.host_key() for node in self.nodes}
-        lines = known_hosts((read(self.known_hosts) or "").splitlines(), [], keys)
-        write(self.known_hosts, "".join(f"{line}\n" for line in lines), 0o600)
+        if self._lines(keys) != self._lines():
+            write(self.known_hosts, "".join(f"{line}\n" for line in self._lines(keys)), 0o600)
 
     def _remove(self, step):
+        addresses = [node.made()["address"] for node in self.nodes() if node.made()]
+        network_too = not self.neighbours()
         self._each(lambda node: node.destroy())
-        if self.last() and not bridge_in_use(self.site.bridge):
+        self._know(dict.fromkeys(addresses))
+        if network_too:
             network.remove(self.site, step.before)
+        if not recorded(self.home):
+            loops.take_back()
 
     def result(self, step):
         return {"private_key": str(self.key), "known_hosts": str(self.known_hosts)}

@@ -16,8 +16,10 @@ DOCUMENTATION = r"""
 module: node_facts
 short_description: Tells what a node has and can
 description:
-  - Returns fact C(cloudos_facts) with what M(cloudos.cloud.plan) compiles from. Reads files; starts no package manager and no daemon.
-  - Whether KVM works is found out by starting a guest once per boot and QEMU version, as F(/dev/kvm) may be there and not work.
+  - Returns fact C(cloudos_facts) with what M(cloudos.cloud.plan) compiles from. Reads files; starts
+    no package manager and no daemon.
+  - Whether KVM works is found out by starting a guest once per boot and QEMU version, as C(/dev/kvm)
+    may be there and not work.
 options: {}
 attributes:
   check_mode:
@@ -44,7 +46,8 @@ ansible_facts:
       type: dict
       returned: always
       description:
-        - C(cores), C(memory_mb), C(os) (id, version), C(python), C(interfaces) (name to mac, mtu, addresses with prefix length).
+        - C(cores), C(memory_mb), C(os) (id, version), C(python), C(interfaces) (name to mac, mtu,
+          addresses with prefix length).
         - C(kernel), module name to whether it is loaded, built in or can be loaded.
         - C(loop), C(tun), whether the devices are there.
         - C(kvm), one of absent, untested, works, broken, with C(kvm_reason).
@@ -52,8 +55,9 @@ ansible_facts:
         - C(clock), C(host) in a container, the name of another NTP service that keeps it, or C(none).
 """
 
-KERNEL_MODULES = ("openvswitch", "vxlan", "geneve", "gre", "br_netfilter", "bridge", "nf_conntrack", "nf_tables", "ip6_tables",
-                  "dm_mod", "dm_thin_pool", "loop", "squashfs", "overlay", "tun", "kvm", "vhost_net", "nbd", "iscsi_tcp")  # fmt: skip
+KERNEL_MODULES = ("openvswitch", "vxlan", "geneve", "gre", "br_netfilter", "bridge", "nf_conntrack", "nf_tables",
+                  "ip6_tables", "dm_mod", "dm_thin_pool", "loop", "squashfs", "overlay", "tun", "kvm",
+                  "vhost_net", "nbd", "iscsi_tcp")  # fmt: skip
 KVM_CACHE = Path("/var/lib/cloudos/kvm.json")
 KVM_SECONDS = 20
 

@@ -5,8 +5,10 @@ DOCUMENTATION = r"""
 module: operations
 short_description: Runs a list of modules on a host as one task
 description:
-  - Runs the operations that the plan names for one moment of a playbook, one after another, and tells the results per service.
-  - Each module is run through its own action plugin where it has one; otherwise it is given the secrets its arguments refer to.
+  - Runs the operations that the plan names for one moment of a playbook, one after another, and tells
+    the results per service.
+  - Each module is run through its own action plugin where it has one; otherwise it is given the secrets its
+    arguments refer to.
   - The first failure ends the list.
 options:
   operations:
@@ -32,5 +34,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results: {description: Service to list of module results., type: dict, returned: always}
-failure: {description: "Of the operation that failed: service, unit, cause, log and next_step.", type: dict, returned: on failure}
+failure:
+  description: "Of the operation that failed: service, unit, cause, log and next_step."
+  type: dict
+  returned: on failure
 """

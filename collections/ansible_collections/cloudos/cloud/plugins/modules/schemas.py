@@ -17,9 +17,9 @@ description:
 options:
   schemas:
     description:
-      - List of C(service), C(databases), C(user), C(password) (C(${secret:name})), C(migrate), commands that are found in
-        the bundle first, and C(run_as), the system user they run as. The plan's C(host) is where the server is.
-      - An account may connect from everywhere, must use TLS, and may do anything in its databases and nothing elsewhere.
+      - List of C(service), C(databases), C(user), C(password) (C(${secret:name})), C(migrate), commands that are found
+        in the bundle first, and C(run_as), the system user they run as. The plan's C(host) is where the server is.
+      - An account may connect from everywhere, must use TLS, and may do anything in its databases, nothing elsewhere.
       - The commands of a service without a database run once per bundle.
     type: list
     elements: dict
@@ -30,7 +30,8 @@ options:
     elements: dict
     default: []
   snapshots:
-    description: Directory with C(heads.json), as C({database: {table: [version]}}), and C(<database>.sql) files.
+    description:
+      - Directory with C(<database>.sql) files and C(heads.json), a mapping of databases to version tables to versions.
     type: path
     default: /opt/cloudos/current/share/schemas
   bundle:
@@ -64,8 +65,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 services:
-  description: >-
-    Services with a change, as C({service: {databases: {name: created, loaded, migrated or dropped}, account: true}}).
+  description:
+    - Services with a change; each has C(databases), a mapping of names to created, loaded, migrated or dropped, and
+      C(account), whether its account changed.
   type: dict
   returned: success
 """
@@ -140,8 +142,9 @@ class Schemas(Operation):
             charsets, tables, accounts = self._inventory()
         except Unreachable:   # converge() tells it again where it matters
             return {}
-        noted = self.server.rows(f"SELECT name, step, bundle FROM {NOTES}") if "schemas" in tables.get("cloudos", ()) else []
-        notes = {key: {"unfinished": "" if step == "done" else step, "by": by} for key, step, by in noted}
+        noted = f"SELECT name, step, bundle FROM {NOTES}" if "schemas" in tables.get("cloudos", ()) else ""
+        notes = {key: {"unfinished": "" if step == "done" else step, "by": by}
+                 for key, step, by in self.server.rows(noted)}
         schemas, state = [*self.params["schemas"], *self.params["absent"]], {}
         versions = self._versions({base: [table for table in self.heads.get(base, ()) if table in tables.get(base, ())]
                                    for schema in schemas for base in _databases(schema) if base in charsets})
@@ -171,9 +174,10 @@ class Schemas(Operation):
     def _versions(self, tables):
         """{database: {table: [version]}} of version tables that exist, given as {database: [table]}."""
         found = {base: {table: [] for table in names} for base, names in tables.items()}
-        queries = [f"SELECT {quoted(base)}, {quoted(table)}, version_num FROM {identifier(base)}.{identifier(table)} ORDER BY 3"
+        queries = [f"SELECT {quoted(base)}, {quoted(table)}, version_num "
+                   f"FROM {identifier(base)}.{identifier(table)} ORDER BY 3"
                    for base, names in tables.items() for table in names]
-        for base, table, version in self.server.rows(";".join(queries)) if queries else ():
+        for base, table, version in self.server.rows(";".join(queries)):
             found[base][table].append(version)
         return found
 
@@ -250,7 +254,7 @@ class Schemas(Operation):
         for base, versions in self._versions(known).items():
             if versions != known[base]:
                 raise Failure(f"database {base} is at {versions} after its migrations, not at {known[base]}",
-                              next_step="look whether the current bundle is the one that the service's release asks for")
+                              next_step="look whether the current bundle is the one that the inventory asks for")
 
     def _note(self, keys, step):
         rows = ", ".join(f"({quoted(key)}, {quoted(step)}, {quoted(self.bundle)})" for key in keys)

@@ -17,10 +17,10 @@ description:
 options:
   units:
     description:
-      - Ordered list of units. C(name) with suffix; C(service) it belongs to; C(inputs), paths it is started from.
+      - Ordered list of units. C(name) with suffix; C(service) it belongs to; C(inputs), paths that it is made from.
       - An input that is a directory has changed when an entry of it was added, replaced or removed.
-      - C(reload) reloads instead of restarting when inputs other than unit files or the bundle changed; only for daemons
-        that start a new process upon a reload, as HAProxy does.
+      - C(reload) reloads instead of restarting when inputs other than unit files or the bundle changed; for daemons
+        that start a new process upon a reload, as HAProxy does, and for no others.
       - C(oneshot), C(stage) and C(after) of the plan are accepted; systemd knows them from the unit files.
     type: list
     elements: dict
@@ -67,8 +67,8 @@ EXAMPLES = r"""
 RETURN = r"""
 units:
   description:
-    - Units with a change, as C({name: {service, action, reason}}). C(action) is start, join (it was starting already),
-      restart, reload, enable or disable; C(reason) the input that is newer than the unit.
+    - Units with a change, each with C(service), C(action) and C(reason). C(action) is start, join (it was starting
+      already), restart, reload, enable or disable; C(reason) the input that is newer than the unit.
   type: dict
   returned: success
 """
@@ -114,9 +114,9 @@ class Units(Operation):
             now = shown[name]
             state[name] = {"active": self._activity(now), "enabled": _enabled(now),
                            "older_than": self._older_than(name, unit, now, announced) if now.running else None}
-            socket = state.get(f"{name.removesuffix('.service')}.socket", GOOD)
-            if now.running and not state[name]["older_than"] and (socket["older_than"] or socket["active"] != "active"):
-                state[name]["older_than"] = f"{name.removesuffix('.service')}.socket"
+            socket = f"{name.removesuffix('.service')}.socket"
+            if now.running and (state.get(socket, GOOD)["older_than"] or state.get(socket, GOOD)["active"] != "active"):
+                state[name]["older_than"] = socket
         for name in self.params["absent"]:
             if shown[name].running or shown[name].file_state == "enabled":
                 state[name] = {"active": shown[name].active, "enabled": _enabled(shown[name]), "older_than": None}
@@ -126,13 +126,13 @@ class Units(Operation):
         return "active" if now.starting and not self.params["wait"] else now.active
 
     def _older_than(self, name, unit, now, announced):
-        """The first input that changed after the unit started; None if there is none."""
+        """An input that changed after the unit started, rather one that needs a restart; None if there is none."""
         inputs = unit.get("inputs") or []
         if name.endswith(".socket"):
             inputs = [path for path in inputs if path.endswith(f"/{name}")]
-        for path in inputs:
+        for path in sorted(inputs, key=_needs_restart, reverse=True):
             since = now.reloaded if unit.get("reload") and not _needs_restart(path) else now.started
-            if path in announced or changed_at(path) > since:
+            if path in announced or changed_at(path) > since > 0:
                 return path
         return None
 
@@ -174,28 +174,31 @@ class Units(Operation):
                 told = failure.facts["log"]
                 unit = next((name for name in names if any(name in line for line in told)), names[0])
                 raise Failure(failure.facts["cause"], service=self._service(unit), unit=unit,
-                              log=self._hidden([*told, *journal(unit)]), next_step=f"systemctl status {unit}") from failure
+                              log=self._hidden([*told, *journal(unit)]),
+                              next_step=f"systemctl status {unit}") from failure
 
     def _settle(self, names):
         """Wait for the units (or, without wait, look once) and tell the first one that is not as it must be."""
-        deadline = time.monotonic() + self.params["timeout"]
+        deadline, waiting = time.monotonic() + self.params["timeout"], names
         while names:
             shown = show(names)
-            for name in names:
-                if reason := _lost(shown[name]):
-                    self._fail(name, reason, [other for other in names if other != name and _lost(shown[other])])
-            names = [name for name in names if shown[name].job or shown[name].active != "active"]
-            if not self.params["wait"]:
-                return
-            if names and time.monotonic() > deadline:
-                reason = f"is not active after {self.params['timeout']} s ({shown[names[0]].detail})"
-                self._fail(names[0], reason, names[1:])
-            time.sleep(0.1 if names else 0)
+            if lost := {name: reason for name in names if (reason := _lost(shown[name]))}:
+                self._fail(lost)
+            settled = not waiting
+            waiting = [name for name in names if shown[name].job or shown[name].active != "active"]
+            if not self.params["wait"] or (settled and not waiting):
+                return   # active at two looks: a daemon that ends at once is active for a moment
+            if time.monotonic() > deadline:
+                self._fail({name: f"is not active after {self.params['timeout']} s ({shown[name].detail})"
+                            for name in waiting or names})
+            time.sleep(0.1 if waiting else 0.3)
 
-    def _fail(self, name, reason, others):
-        more = f"; nor are {', '.join(others)} as they must be" if others else ""
-        raise Failure(f"{reason}{more}", service=self._service(name), unit=name,
-                      log=self._hidden(journal(name)), next_step=f"mend what its journal tells (journalctl -u {name}), then run again")
+    def _fail(self, lost):
+        """Tell the first of the units, given as {name: reason}; the others by name."""
+        (name, reason), *others = sorted(lost.items(), key=lambda item: item[0].endswith(".socket"))   # never the cause
+        more = f"; the same goes for {', '.join(other for other, _reason in others)}" if others else ""
+        raise Failure(f"{reason}{more}", service=self._service(name), unit=name, log=self._hidden(journal(name)),
+                      next_step=f"mend what its journal tells (journalctl -u {name}), then run again")
 
     def _hidden(self, lines):
         return hide_passwords(self.mask("\n".join(lines))).splitlines()
@@ -214,7 +217,7 @@ class Units(Operation):
 
 
 def _enabled(now):
-    return "enabled" if now.file_state in ENABLED else now.file_state or "absent"
+    return "enabled" if now.file_state in ENABLED else now.file_state or "disabled"
 
 
 def _needs_restart(path):
@@ -227,7 +230,8 @@ def _lost(now):
         return None
     if now.active in ("failed", "inactive"):
         return f"did not start ({now.detail})"
-    return f"crashed {now.restarts} times ({now.detail})" if now.restarts >= CRASHES and now.active == "crashing" else None
+    hopeless = now.active == "crashing" and now.restarts >= CRASHES
+    return f"crashed {now.restarts} times ({now.detail})" if hopeless else None
 
 
 main = Units.main

@@ -1,8 +1,8 @@
 """What the phases have in common: run a module with exactly the secrets that its arguments refer to.
 
 An action plugin here runs in Ansible's worker process on the controller. It finds `${secret:name}` in the task's
-arguments, takes the values from the cloud's store and adds them as `secrets`, which modules declare no_log. Task arguments, results and
-records keep the references only.
+arguments, takes the values from the cloud's store and adds them as `secrets`, which modules declare no_log. Task
+arguments, results and records keep the references only.
 """
 
 from __future__ import annotations

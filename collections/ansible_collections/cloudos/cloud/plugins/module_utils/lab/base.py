@@ -5,13 +5,11 @@ It lies in cache/lab/<digest of everything that goes into it>; a node is a writa
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab import apt
@@ -93,18 +91,18 @@ class Base:
         return self.home / "cache" / "apt" / "archives"
 
     def build(self):
-        """Make the base unless it is there; whoever comes meanwhile waits and uses it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Make the base unless it is there, in one step: what an interrupted attempt has left is done away with."""
         self.pool.mkdir(parents=True, exist_ok=True)
-        with locked(self.path.parent / "lock"):
-            if self.path.is_dir():
-                return
-            partial = self.path.with_suffix(".partial")
-            unmount_below(partial)
-            shutil.rmtree(partial, ignore_errors=True)
-            with open(self.path.with_suffix(".log"), "w") as log:
-                self._fill(partial, log)
-            os.rename(partial, self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():
+            return
+        partial = self.path.with_suffix(".partial")
+        unmount_below(partial)
+        if partial.exists():
+            shutil.rmtree(partial)
+        with open(self.path.with_suffix(".log"), "w") as log:
+            self._fill(partial, log)
+        os.rename(partial, self.path)
 
     def _fill(self, root, log):
         write(root / "etc/dpkg/dpkg.cfg.d/lab", FILES["etc/dpkg/dpkg.cfg.d/lab"])
@@ -141,9 +139,7 @@ class Base:
         run(*inside, "update", log=log)
         run(*inside, "dist-upgrade", log=log)
         for package in archives.glob("*.deb"):
-            if not (self.pool / package.name).exists():
-                shutil.move(package, self.pool / package.name)
-            package.unlink(missing_ok=True)
+            shutil.move(package, self.pool / package.name)
 
 
 def host_suite():
@@ -161,14 +157,6 @@ def unmount_below(path):
     table = [line.split()[4].encode().decode("unicode_escape") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for target in reversed([target for target in table if f"{target}/".startswith(prefix)]):
         run("umount", "--lazy", target)
-
-
-@contextmanager
-def locked(path):
-    """Hold an exclusive lock on the file; the kernel drops it with the process."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def overlay_works(directory):

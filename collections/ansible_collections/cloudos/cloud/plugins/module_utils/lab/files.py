@@ -7,6 +7,8 @@ from ipaddress import ip_interface, ip_network
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import POOL
 
+NETWORK = "etc/systemd/network/10-lab.network"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -43,7 +45,7 @@ def node_files(site, name, public_key):
         "etc/hostname": f"{name}\n",
         "etc/hosts": hosts(site),
         "etc/resolv.conf": resolv(site),
-        "etc/systemd/network/10-lab.network": network(site, name),
+        NETWORK: network(site, name),
         "etc/apt/apt.conf.d/95lab-cache": f'Dir::Cache::archives "{POOL}/nodes/{site.cloud}-{name}/";\n',
         "root/.ssh/authorized_keys": public_key,
     }
@@ -77,10 +79,10 @@ def resolv(site):
     return "".join(f"{line}\n" for line in ([f"search {' '.join(site.search)}"] if site.search else []) + lines)
 
 
-def known_hosts(lines, addresses, keys):
-    """The lines of a known_hosts file with one key for each of the keys (address -> public key).
+def known_hosts(lines, keys):
+    """The lines of a known_hosts file with one key for each address of keys (address -> public key, or None for no line).
 
-    Lines of the other addresses go, those of other hosts stay.
+    Lines of other hosts stay.
     """
-    kept = [line for line in lines if line.strip() and line.split()[0] not in {*addresses, *keys}]
-    return [*kept, *(f"{address} {' '.join(key.split()[:2])}" for address, key in keys.items())]
+    kept = [line for line in lines if line.strip() and line.split()[0] not in keys]
+    return [*kept, *(f"{address} {' '.join(key.split()[:2])}" for address, key in keys.items() if key)]

@@ -1,7 +1,7 @@
 """The bridge that lab nodes stand on: its address, NAT to the outside, names, and the way to floating IPs.
 
-Everything is read back from the kernel, so what is found is what is there. NAT lives in an nftables table of its own;
-a digest of its rules in the table's comment tells whether it is ours and current.
+Everything is read back from the kernel, so what is found is what is there. NAT lives in an nftables table of its own, made
+first and removed last: it marks the bridge of that name as ours, and a digest in its comment tells whether it is current.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import ask, read, run
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 # Set by us, so to be set back with the last lab. Below /run, because both end with a reboot.
@@ -21,17 +22,17 @@ RESOLVED = "/run/systemd/resolve/resolv.conf"   # the servers behind systemd-res
 def found(site):
     """What is there of the site's network, in the shape of wanted()."""
     here = {}
-    link = (ask("ip", "-json", "-details", "address", "show", "dev", site.bridge) or [None])[0]
-    if link and link.get("linkinfo", {}).get("info_kind") == "bridge":
-        addresses = [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if entry["family"] == "inet"]
-        here["bridge"] = {"name": site.bridge, "address": ", ".join(addresses), "mtu": link["mtu"], "up": "UP" in link["flags"]}
     rules = _installed(site.bridge)
     if rules is not None:
         here["nat"] = rules
+    link = (ask("ip", "-json", "address", "show", "dev", site.bridge) or [None])[0]
+    if link and rules is not None:
+        addresses = [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if entry["family"] == "inet"]
+        here["bridge"] = {"name": site.bridge, "address": ", ".join(addresses), "mtu": link["mtu"], "up": "UP" in link["flags"]}
     if read(FORWARD).strip() == "1":
         here["ip_forward"] = True
     routes = ask("ip", "-json", "route", "show", site.external) if site.external else []
-    if routes:
+    if routes and routes[0].get("dev") == site.bridge:
         here["route"] = {"to": site.external, "via": routes[0].get("gateway")}
     return here
 
@@ -68,17 +69,20 @@ def ruleset(site, loopback=None):
 
 
 def converge(site, changes):
-    """Make what differs."""
+    """Make what differs, except the route. Raises Failure for an interface of that name that is not ours."""
+    if "nat" in changes:
+        if _installed(site.bridge) is None and Path(f"/sys/class/net/{site.bridge}").exists():
+            raise Failure(f"{site.bridge} is there already and is no bridge of a lab",
+                          next_step="choose another name for lab.bridge in the inventory")
+        text = ruleset(site)
+        table = f"table ip {_table(site.bridge)}"
+        run("nft", "-f", "-", stdin=f'{table}\ndelete {table}\n{table} {{\n    comment "{_digest(text)}"\n{text}}}\n')
     if "bridge" in changes:
         if not Path(f"/sys/class/net/{site.bridge}").exists():
             run("ip", "link", "add", site.bridge, "type", "bridge")
         run("ip", "address", "flush", "dev", site.bridge)
         run("ip", "address", "add", site.gateway_interface, "dev", site.bridge)
         run("ip", "link", "set", site.bridge, "mtu", site.mtu, "up")
-    if "nat" in changes:
-        text = ruleset(site)
-        table = f"table ip {_table(site.bridge)}"
-        run("nft", "-f", "-", stdin=f'{table}\ndelete {table}\n{table} {{\n    comment "{_digest(text)}"\n{text}}}\n')
         if loopback_resolver(site):
             Path(f"/proc/sys/net/ipv4/conf/{site.bridge}/route_localnet").write_text("1")
     if "ip_forward" in changes:
@@ -94,20 +98,14 @@ def converge_route(site):
 def remove(site, here):
     """Take away what found() saw; ip_forward goes back with the last lab of the machine."""
     if "route" in here:
-        run("ip", "route", "del", site.external, "via", here["route"]["via"])
-    if "nat" in here:
-        run("nft", "delete", "table", "ip", _table(site.bridge))
+        run("ip", "route", "del", site.external, "dev", site.bridge)
     if "bridge" in here:
         run("ip", "link", "del", site.bridge)
-    if FORWARD_MARK.exists() and not _tables():
+    if "nat" in here:
+        run("nft", "delete", "table", "ip", _table(site.bridge))
+    if FORWARD_MARK.exists() and not labs():
         FORWARD.write_text(FORWARD_MARK.read_text())
         FORWARD_MARK.unlink()
-
-
-def members(bridge):
-    """Names of the interfaces on the bridge."""
-    directory = Path(f"/sys/class/net/{bridge}/brif")
-    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
 
 
 def uplink_mtu():
@@ -141,7 +139,8 @@ def _table(bridge):
     return f"cloudos_{bridge}".replace(".", "_")
 
 
-def _tables():
+def labs():
+    """Names of the nftables tables of all labs on this machine."""
     tables = (ask("nft", "-j", "list", "tables") or {}).get("nftables", [])
     return [item["table"]["name"] for item in tables if item.get("table", {}).get("name", "").startswith("cloudos_")]
 
@@ -152,7 +151,7 @@ def _digest(text):
 
 def _installed(bridge):
     """The comment of our table, "" where it has none, None where it is not there."""
-    if _table(bridge) not in _tables():
+    if _table(bridge) not in labs():
         return None
     for line in run("nft", "list", "table", "ip", _table(bridge)).splitlines():
         if line.strip().startswith("comment "):

@@ -1,0 +1,169 @@
+#!/usr/bin/python
+"""Module compute_host: whether Nova places servers on a host, and whether the host is empty."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compute_host
+short_description: Enable, disable or drain a compute host
+description:
+  - C(active), Nova places servers on the host. C(disabled), it places no new ones. C(drained), besides, no server is on it.
+  - Draining migrates running and paused servers live and the others cold, or stops, or waits for their owners, as O(servers) says.
+    It is refused before anything changes where no other enabled host is up to take them.
+options:
+  name: {description: The host as Nova names it., type: str, required: true}
+  state: {description: The wanted state., type: str, choices: [active, disabled, drained], default: active}
+  reason: {description: "Why the host is not active, for those who look.", type: str, default: maintenance}
+  servers:
+    description:
+      - What draining does with servers. C(migrate) moves them.
+      - C(stop) stops those that run; they stay on the host, which then counts as drained when none runs.
+      - C(wait) waits until they are gone.
+    type: str
+    choices: [migrate, stop, wait]
+    default: migrate
+  block_migration:
+    description: Whether a live migration copies local disks; C(auto) lets Nova find out.
+    type: str
+    choices: [auto, 'yes', 'no']
+    default: auto
+  timeout: {description: Seconds for the host to become empty., type: int, default: 1800}
+extends_documentation_fragment: [cloudos.cloud.operation, cloudos.cloud.cloud]
+author: Cloud OS maintainers (@cloudos)
+"""
+
+EXAMPLES = r"""
+- name: Empty a host for a repair
+  cloudos.cloud.compute_host: {cloud: mycloud, name: cmp3, state: drained, reason: new memory}
+- name: Use it again
+  cloudos.cloud.compute_host: {cloud: mycloud, name: cmp3}
+"""
+
+RETURN = r"""
+servers: {description: How many servers are on the host; running ones where O(servers=stop)., type: int, returned: always}
+"""
+
+import time
+
+from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CLOUD, CloudOperation
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
+
+LIVE = ("ACTIVE", "PAUSED")
+AT_A_TIME = 3   # migrations; more at once only make each slower
+
+
+class ComputeHost(CloudOperation):
+    service = "nova"
+    spec = {
+        **CLOUD,
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["active", "disabled", "drained"], "default": "active"},
+        "reason": {"type": "str", "default": "maintenance"},
+        "servers": {"type": "str", "choices": ["migrate", "stop", "wait"], "default": "migrate"},
+        "block_migration": {"type": "str", "choices": ["auto", "yes", "no"], "default": "auto"},
+        "timeout": {"type": "int", "default": 1800},
+    }
+
+    def found(self):
+        self.compute = self.connection.compute
+        self.hosts = list(self.compute.services(binary="nova-compute"))
+        mine = [host for host in self.hosts if host.host == self.params["name"]]
+        if not mine:
+            known = ", ".join(sorted(host.host for host in self.hosts)) or "none"
+            raise Failure(f"{self.params['name']} is no compute host; Nova knows {known}", service="nova")
+        self.host = mine[0]
+        self.left = len(self.on_host())
+        reason = self.host.disabled_reason if self.host.status == "disabled" else None
+        return {"status": self.host.status, "reason": reason, **({"servers": self.left} if self.draining else {})}
+
+    def wanted(self):
+        if self.params["state"] == "active":
+            return {"status": "enabled", "reason": None}
+        return {"status": "disabled", "reason": self.params["reason"], **({"servers": 0} if self.draining else {})}
+
+    @property
+    def draining(self):
+        return self.params["state"] == "drained"
+
+    def on_host(self):
+        """Servers of all projects that are on the host and count: where they are stopped, only those that run."""
+        servers = list(self.compute.servers(all_projects=True, host=self.params["name"]))
+        return [server for server in servers if server.status in LIVE] if self.params["servers"] == "stop" else servers
+
+    def converge(self, step):
+        if self.draining and self.left and self.params["servers"] == "migrate":
+            self.refuse_without_room()
+        if self.params["state"] == "active":
+            self.compute.enable_service(self.host)
+        elif "status" in step.changes or "reason" in step.changes:
+            self.compute.disable_service(self.host, disabled_reason=self.params["reason"])
+        if "servers" in step.changes:
+            self.empty()
+
+    def refuse_without_room(self):
+        if not any(host.status == "enabled" and host.state == "up" for host in self.hosts if host.host != self.params["name"]):
+            raise Failure(f"no other enabled compute host is up to take the {self.left} servers of {self.params['name']}", service="nova",
+                          next_step="enable another host, or drain with servers: stop or servers: wait")
+
+    def empty(self):
+        """Until no server counts any more; a server whose migration went wrong is told by name."""
+        deadline = time.monotonic() + self.params["timeout"]
+        begun = {}   # id -> (name, status it had before)
+        while servers := self.on_host():
+            self.refuse_broken(servers, begun)
+            if time.monotonic() > deadline:
+                names = ", ".join(f"{server.name} ({server.status})" for server in servers)
+                raise Failure(f"after {self.params['timeout']} s, still on {self.params['name']}: {names}", service="nova",
+                              next_step="look at these servers; running again goes on with them")
+            busy = sum(bool(server.task_state) or server.status == "MIGRATING" for server in servers)
+            for server in servers:
+                if server.id not in begun and self.params["servers"] != "wait" and busy < AT_A_TIME:
+                    begun[server.id] = (server.name, server.status)
+                    self.move(server)
+                    busy += 1
+            self.confirm(begun)
+            time.sleep(1)
+            self.confirm(begun)
+        self.left = 0
+
+    def move(self, server):
+        if self.params["servers"] == "stop":
+            self.compute.stop_server(server)
+        elif server.status in LIVE:
+            block = {"yes": True, "no": False}.get(self.params["block_migration"], "auto")
+            self.compute.live_migrate_server(server, block_migration=block)
+        else:
+            self.compute.migrate_server(server)
+
+    def confirm(self, begun):
+        """A cold migration ends when it is confirmed."""
+        for identifier, (_name, status) in list(begun.items()):
+            if status not in LIVE:
+                server = self.compute.find_server(identifier, all_projects=True)
+                if server and server.status == "VERIFY_RESIZE":
+                    self.compute.confirm_server_resize(server)
+
+    def refuse_broken(self, servers, begun):
+        """A server that was asked to go, is at rest again and still here did not find a host."""
+        for server in servers:
+            stuck = server.id in begun and not server.task_state and server.status in ("ERROR", begun[server.id][1])
+            if stuck and self.failed_migration(server):
+                raise Failure(f"server {server.name} ({server.id}) could not be moved away from {self.params['name']}", service="nova",
+                              next_step=f"openstack server migration list --server {server.id}, and the journal of nova-conductor")
+
+    def failed_migration(self, server):
+        """Whether the newest migration of the server away from this host ended in an error."""
+        moves = self.compute.get(f"/os-migrations?instance_uuid={server.id}", microversion="2.59").json()["migrations"]
+        moves = sorted((move for move in moves if move["source_compute"] == self.params["name"]), key=lambda move: move["created_at"])
+        return server.status == "ERROR" or bool(moves) and moves[-1]["status"] in ("error", "failed", "cancelled")
+
+    def result(self, step):
+        return {"servers": self.left}
+
+
+def main():
+    ComputeHost.main()
+
+
+if __name__ == "__main__":
+    main()

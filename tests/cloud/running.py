@@ -1,0 +1,71 @@
+"""A running cloud under test: its playbooks, its node, its API. The cloud is made by `make cloud` before these tests."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("CLOUDOS_HOME", Path.home() / ".cloudos"))
+PLAYBOOK = [str(Path(sys.executable).with_name("ansible-playbook"))]
+
+
+@dataclass
+class Run:
+    """What one ansible-playbook run did: exit code, output, and per node the counts of its recap."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self):
+        return sum(int(count) for count in re.findall(r"changed=(\d+)", self.output))
+
+
+class Cloud:
+    """The cloud of one inventory directory."""
+
+    def __init__(self, inventory):
+        self.inventory = Path(inventory)
+        self.source = yaml.safe_load((self.inventory / "cloud.yml").read_text())
+        self.name = self.source["cloud"]
+        self.state = HOME / "clouds" / self.name
+        self.address = next(iter(self.source["nodes"].values()))["address"]
+
+    def command(self, playbook, *arguments):
+        return [*PLAYBOOK, "-i", str(self.inventory), f"playbooks/{playbook}.yml", *arguments]
+
+    def play(self, playbook, *arguments, check=True):
+        """Run a playbook; with check, a failed run fails the test with its output."""
+        done = subprocess.run(self.command(playbook, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+        run = Run(done.returncode, done.stdout + done.stderr)
+        assert not check or run.code == 0, run.output[-6000:]
+        return run
+
+    def node(self, command, check=True):
+        """Standard output of a shell command on the control node."""
+        ssh = ["ssh", "-i", str(HOME / "keys" / "lab"), "-oBatchMode=yes", f"-oUserKnownHostsFile={self.state}/known_hosts",
+               f"root@{self.address}", command]
+        done = subprocess.run(ssh, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def plan(self):
+        """The last applied plan of the control node."""
+        return next(iter(json.loads((self.state / "plan.json").read_text())["nodes"].values()))
+
+    def services(self):
+        """Names of the cloud's running service units, without oneshots and sockets."""
+        return [unit["name"] for unit in self.plan()["units"] if not unit.get("oneshot") and unit["name"].endswith(".service")]
+
+    def processes(self):
+        """Unit -> main process id of every service unit; 0 for one that does not run."""
+        blocks = self.node("systemctl show -p Id,MainPID " + shlex.join(self.services())).strip().split("\n\n")
+        values = [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
+        return {value["Id"]: int(value["MainPID"]) for value in values}

@@ -1,0 +1,6 @@
+"""The tests here make real machines; kit runs modules in process."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))

@@ -1,0 +1,165 @@
+"""What goes into a bundle: the databases of the services, the bill of materials, and a build that is not repeated."""
+
+from email.message import Message
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cloudos.bundle import build, sbom, schemas
+from cloudos.bundle.build import Build
+from cloudos.bundle.errors import BundleError
+from cloudos.bundle.release import load_release
+from cloudos.bundle.tree import Tree
+
+ROOT = Path(__file__).parents[2]
+LAYERS = "database: {database: {connection: '{{ database_url(service) }}', max_pool_size: 5}}\n"
+NOVA = """\
+service: nova
+databases: [nova_api, nova, nova_cell0]
+migrate:
+  - nova-manage api_db sync
+  - nova-manage --config-file /etc/nova/nova.conf --config-file /etc/nova/cell0.conf db sync
+files:
+  nova.conf:
+    layers: [database]
+    options: {api_database: {connection: "{{ database_url('nova_api') }}"}, DEFAULT: {debug: false}}
+  cell0.conf: {options: {database: {connection: "{{ database_url('nova_cell0') }}"}}}
+releases: {"2031.1": {migrate: [nova-manage all sync]}}
+"""
+
+
+@pytest.fixture
+def services(tmp_path):
+    directory = tmp_path / "services"
+    directory.mkdir()
+    (directory / "layers.yml").write_text(LAYERS)
+    (directory / "nova.yml").write_text(NOVA)
+    (directory / "chrony.yml").write_text("service: chrony\nbase: true\n")
+    return directory
+
+
+def test_the_configuration_of_a_migration_holds_the_databases_only(services, tmp_path):
+    (schema,) = schemas.load_schemas(services, "2026.1")
+    schema.write_files(tmp_path / "etc", Path("/run/sql"))
+    url = "mysql+pymysql://root@localhost/{}?unix_socket=/run/sql&charset=utf8mb4"
+    nova = f"[database]\nconnection = {url.format('nova')}\n[api_database]\nconnection = {url.format('nova_api')}\n"
+    assert (tmp_path / "etc/nova/nova.conf").read_text() == nova
+    assert url.format("nova_cell0") in (tmp_path / "etc/nova/cell0.conf").read_text()
+
+
+def test_migrations_use_that_configuration(services):
+    (schema,) = schemas.load_schemas(services, "2026.1")
+    first, second = schema.commands(Path("/w"))
+    assert first == ["nova-manage", "--config-file", "/w/nova/nova.conf", "api_db", "sync"]
+    assert second[:5] == ["nova-manage", "--config-file", "/w/nova/nova.conf", "--config-file", "/w/nova/cell0.conf"]
+
+
+def test_a_series_may_lay_its_own_over_a_service(services):
+    (schema,) = schemas.load_schemas(services, "2031.1")
+    assert schema.migrate == ("nova-manage all sync",)
+
+
+def test_our_own_services_have_their_databases_configured():
+    for schema in schemas.load_schemas(ROOT / "services", "2026.1"):
+        configured = {name for file in schema.files.values() for section in file.values() for name in section.values()}
+        assert set(schema.databases) == configured, schema.service
+
+
+def distribution(**fields):
+    metadata = Message()
+    for key, values in fields.items():
+        for value in values if isinstance(values, list) else [values]:
+            metadata[key.replace("_", "-")] = value
+    return SimpleNamespace(name=fields["Name"], version="1.0", metadata=metadata)
+
+
+def test_the_bill_of_materials_tells_hashes_and_licences():
+    hashes = [f"    --hash=sha256:{digit * 64}" for digit in "012"]
+    lock = "\n".join(["a.b==1.0 \\", f"{hashes[0]} \\", hashes[1], "c==1.0 \\", hashes[2], ""])
+    found = [
+        distribution(Name="A.b", License_Expression="MIT"),
+        distribution(Name="c", Classifier=["License :: OSI Approved :: BSD License", "Topic :: Games"]),
+        distribution(Name="d", License="Apache-2.0"),
+        distribution(Name="e", License="All of\nthe text"),
+    ]
+    bill = sbom.bill_of_materials("n", "2026.1-1", lock, found, {"novnc": "1:1.3.0-1"})
+    a, c, d, e, novnc = bill["components"]
+    assert bill["bomFormat"] == "CycloneDX" and bill["specVersion"] == "1.6"
+    assert a["purl"] == "pkg:pypi/a-b@1.0" and [item["content"] for item in a["hashes"]] == ["0" * 64, "1" * 64]
+    assert a["licenses"] == [{"expression": "MIT"}]
+    assert c["licenses"] == [{"license": {"name": "BSD License"}}] and len(c["hashes"]) == 1
+    assert d["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    assert "licenses" not in e
+    assert novnc["purl"] == "pkg:deb/debian/novnc@1:1.3.0-1"
+
+
+def test_pruning_drops_tests_but_those_that_are_loaded(tmp_path):
+    tree = Tree(tmp_path, "2026.1-1", "3.11")
+    for name in ("nova/tests/unit", "glance_store/tests", "nova/virt"):
+        (tree.site / name).mkdir(parents=True)
+    (tmp_path / "CACHEDIR.TAG").touch()
+    tree.prune()
+    left = {str(path.relative_to(tree.site)) for path in tree.site.rglob("*")}
+    assert left == {"nova", "nova/virt", "glance_store", "glance_store/tests"}
+    assert not (tmp_path / "CACHEDIR.TAG").exists()
+
+
+@pytest.fixture
+def work(services, tmp_path, monkeypatch):
+    """A build whose tree is not really made."""
+    directory = tmp_path / "releases" / "2026.1"
+    directory.mkdir(parents=True)
+    (directory / "release.yml").write_text("{series: '2026.1', python: '3.11', maintained_until: x, roots: [nova]}")
+    (directory / "2026.1-1.lock").write_text("nova==33.0.2\n")
+
+    def fill(tree, *arguments):
+        (tree.root / "share").mkdir()
+        return {}
+
+    for name in ("install", "prune", "compile"):
+        monkeypatch.setattr(Tree, name, lambda *arguments: None)
+    monkeypatch.setattr(Tree, "add_debian_data", fill)
+    monkeypatch.setattr(Tree, "pack", lambda tree, path: path.write_bytes(b"packed"))
+    monkeypatch.setattr(build.Build, "_snapshot", lambda self, tree, work, options: options.write_text("{}") and {})
+    monkeypatch.setattr("cloudos.bundle.tree.TARGETS", tmp_path / "opt")
+    release, patch_level = load_release(tmp_path / "releases", "2026.1")
+    return Build(release, patch_level, services, tmp_path / "home", say=lambda line: None)
+
+
+def names(work):
+    return sorted(path.name.removeprefix(work.artifact.name) for path in work.artifact.directory.iterdir())
+
+
+WHOLE = [".cdx.json", ".lock", ".manifest.json", ".manifest.json.sig", ".options.json", ".sqfs"]
+
+
+def test_the_same_inputs_are_built_once(work, tmp_path):
+    assert work.make() is True
+    assert names(work) == WHOLE and not (tmp_path / "opt").exists()
+    assert work.make() is False
+    work.lock.write_text("nova==33.0.3\n")
+    assert work.make() is True
+
+
+def test_a_damaged_bundle_is_built_again(work):
+    work.make()
+    work.artifact.path("sqfs").write_bytes(b"pack")
+    assert work.found() is None
+    assert work.make() is True and work.found() == work.inputs()
+
+
+def test_a_failed_build_leaves_nothing(work, monkeypatch, tmp_path):
+    def broken(tree, path):
+        raise BundleError("no space")
+
+    monkeypatch.setattr(Tree, "pack", broken)
+    with pytest.raises(BundleError, match="no space"):
+        work.make()
+    assert names(work) == [".lock"] and not (tmp_path / "opt").exists()
+
+
+def test_what_a_killed_build_left_goes_away(work):
+    (work.artifact.directory / ".build-killed" / "tree").mkdir(parents=True)
+    work.make()
+    assert names(work) == WHOLE
