@@ -17,7 +17,9 @@ KEPT_TESTS = {"glance_store"}
 # Web pages that exist as a Debian package only: package -> its directory -> where they go in the bundle.
 DEBIAN_DATA = {"novnc": ("usr/share/novnc", "share/novnc")}
 # A mount namespace of its own: the tree is bound to the final path for this command only, whatever is mounted there.
-BOUND = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount --bind "$0" "$1"; shift; exec "$@"']
+# It ends with the build, however that ends.
+DYING = ["setpriv", "--pdeathsig", "KILL"]
+BOUND = [*DYING, "unshare", "--mount", "sh", "-ec", 'mount --bind "$0" "$1"; shift; exec "$@"']
 
 
 class Tree:

@@ -82,7 +82,8 @@ def _probes(scope: Scope, service: str, body: dict) -> list[dict]:
         if "port" in unit and unit.get("tls", True) and ("wsgi" in unit or "backend" in unit):
             health = scope.value(unit.get("health", "/"), service)
             url = f"https://{bracketed(scope.cloud.inventory.endpoint)}:{unit['port']}{health}"
-            result.append({**probe, "kind": "http", "url": url, "timeout": HTTP_TIMEOUT})
+            http = {"kind": "http", "url": url, "cafile": paths.CA, "timeout": HTTP_TIMEOUT}
+            result.append({**probe, **http, "unit": paths.unit_name(name)})
         else:
             result.append({**probe, "kind": "unit", "unit": paths.unit_name(name)})
     return result + _listed(scope, service, body, "probes")

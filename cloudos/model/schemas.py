@@ -4,7 +4,7 @@ from __future__ import annotations
 
 GROUPS = ("control", "network", "compute")
 STAGES = ("foundations", "services")
-PHASES = ("foundations", "files", "schemas", "identity", "units", "probes")
+PHASES = ("foundations", "schemas", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
 
 NAME = {

@@ -29,7 +29,9 @@ def config_drive(tmp_path):
     drive = tmp_path / "drive.img"
     subprocess.run(["mkfs.fat", "-C", "-n", "config-2", drive, "1440"], check=True, capture_output=True)
     subprocess.run(["mmd", "-i", drive, "::/openstack", "::/openstack/latest"], check=True)
-    subprocess.run(["mcopy", "-i", drive, tmp_path / "meta_data.json", tmp_path / "user_data", "::/openstack/latest/"], check=True)
+    subprocess.run(
+        ["mcopy", "-i", drive, tmp_path / "meta_data.json", tmp_path / "user_data", "::/openstack/latest/"], check=True
+    )
     return drive, key
 
 
@@ -41,16 +43,50 @@ def guest(image, config_drive, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     console, monitor = tmp_path / "console", tmp_path / "monitor"
-    process = subprocess.Popen([
-        "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "192", "-nodefaults", "-display", "none",
-        "-drive", f"file={image['path']},if=virtio,snapshot=on", "-drive", f"file={drive},if=virtio,format=raw,readonly=on",
-        "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{port}-:22", "-serial", f"file:{console}",
-        "-monitor", f"unix:{monitor},server,nowait"])
+    process = subprocess.Popen(
+        [
+            "qemu-system-x86_64",
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max",
+            "-m",
+            "192",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-drive",
+            f"file={image['path']},if=virtio,snapshot=on",
+            "-drive",
+            f"file={drive},if=virtio,format=raw,readonly=on",
+            "-nic",
+            f"user,model=virtio,hostfwd=tcp:127.0.0.1:{port}-:22",
+            "-serial",
+            f"file:{console}",
+            "-monitor",
+            f"unix:{monitor},server,nowait",
+        ]
+    )
 
     def ssh(user, command):
-        return subprocess.run(["ssh", "-i", key, "-p", str(port), "-oBatchMode=yes", "-oConnectTimeout=2", "-oStrictHostKeyChecking=no",
-                               f"-oUserKnownHostsFile={tmp_path}/known_hosts", f"{user}@127.0.0.1", command],
-                              capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [
+                "ssh",
+                "-i",
+                key,
+                "-p",
+                str(port),
+                "-oBatchMode=yes",
+                "-oConnectTimeout=2",
+                "-oStrictHostKeyChecking=no",
+                f"-oUserKnownHostsFile={tmp_path}/known_hosts",
+                f"{user}@127.0.0.1",
+                command,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     yield ssh, process, console, monitor
     process.kill()
@@ -69,7 +105,7 @@ def test_a_second_build_changes_nothing(image):
 def test_boots_and_is_reached_by_ssh(guest):
     ssh, process, console, monitor = guest
     start = time.monotonic()
-    look = "hostname; id -u; cat /tmp/user-data-ran"   # the user data runs after the key is there
+    look = "hostname; id -u; cat /tmp/user-data-ran"  # the user data runs after the key is there
     while (answer := ssh("cloud", look)).returncode and time.monotonic() - start < 90:
         time.sleep(0.3)
     print(f"reached by SSH after {time.monotonic() - start:.1f} s")

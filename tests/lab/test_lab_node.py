@@ -14,8 +14,14 @@ pytestmark = pytest.mark.lab
 
 HOME = Path(os.environ.get("CLOUDOS_HOME") or "~/.cloudos").expanduser()
 CLOUD = "labtest"
-NETWORK = {"cloud": CLOUD, "bridge": "cloudos9", "gateway": "172.29.9.1", "cidr": "172.29.9.0/24",
-           "external_cidr": "10.99.9.0/24", "external_node": "one"}
+NETWORK = {
+    "cloud": CLOUD,
+    "bridge": "cloudos9",
+    "gateway": "172.29.9.1",
+    "cidr": "172.29.9.0/24",
+    "external_cidr": "10.99.9.0/24",
+    "external_node": "one",
+}
 ONE = {"one": "172.29.9.11"}
 TWO = {**ONE, "two": "172.29.9.12"}
 
@@ -31,7 +37,13 @@ def shown(*command):
 
 
 def ssh(address, command, check=True):
-    access = ["-i", HOME / "keys/lab", "-oBatchMode=yes", "-oConnectTimeout=3", f"-oUserKnownHostsFile={HOME}/clouds/{CLOUD}/known_hosts"]
+    access = [
+        "-i",
+        HOME / "keys/lab",
+        "-oBatchMode=yes",
+        "-oConnectTimeout=3",
+        f"-oUserKnownHostsFile={HOME}/clouds/{CLOUD}/known_hosts",
+    ]
     done = subprocess.run(["ssh", *access, f"root@{address}", command], capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
@@ -39,19 +51,34 @@ def ssh(address, command, check=True):
 
 def footprint():
     """What labs leave on a machine, without counters and times: another lab may be at work on the same one."""
-    links = [link["ifname"] for link in json.loads(shown("ip", "-json", "link")) if "cloudos9" in (link["ifname"], link.get("master"))]
-    processes = [line for line in shown("ps", "-eo", "args").splitlines() if f"/lab/{CLOUD}/" in line and "nspawn" in line]
+    links = [
+        link["ifname"]
+        for link in json.loads(shown("ip", "-json", "link"))
+        if "cloudos9" in (link["ifname"], link.get("master"))
+    ]
+    processes = [
+        line for line in shown("ps", "-ww", "-eo", "args").splitlines() if f"/lab/{CLOUD}/" in line and "nspawn" in line
+    ]
     return {
         "links": sorted(link if link == "cloudos9" else "member" for link in links),
         "routes": [line for line in shown("ip", "route").splitlines() if "cloudos9" in line],
         "tables": [line for line in shown("nft", "list", "tables").splitlines() if "cloudos9" in line],
-        "mounts": [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/lab/{CLOUD}/" in line],
+        "mounts": [
+            line.split()[4]
+            for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if f"/lab/{CLOUD}/" in line
+        ],
         "processes": len(processes),
-        "files": sorted(str(path) for path in HOME.glob(f"lab/{CLOUD}/*")) + sorted(map(str, HOME.glob(f"cache/apt/nodes/{CLOUD}-*"))),
+        "files": sorted(str(path) for path in HOME.glob(f"lab/{CLOUD}/*"))
+        + sorted(map(str, HOME.glob(f"cache/apt/nodes/{CLOUD}-*"))),
         "keys": [line.split()[0] for line in (HOME / f"clouds/{CLOUD}/known_hosts").read_text().splitlines()]
-                if (HOME / f"clouds/{CLOUD}/known_hosts").exists() else [],
-        "loops": [line for line in shown("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines()
-                  if "lab-test-image" in line],
+        if (HOME / f"clouds/{CLOUD}/known_hosts").exists()
+        else [],
+        "loops": [
+            line
+            for line in shown("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines()
+            if "lab-test-image" in line
+        ],
     }
 
 
@@ -66,12 +93,19 @@ def nothing_left():
 
 
 def test_the_twelve_cases():
-    twelve_cases(Story("lab_node", create={**NETWORK, "nodes": ONE}, change={**NETWORK, "nodes": TWO},
-                       remove={**NETWORK, "state": "absent"}, state=footprint))
+    twelve_cases(
+        Story(
+            "lab_node",
+            create={**NETWORK, "nodes": ONE},
+            change={**NETWORK, "nodes": TWO},
+            remove={**NETWORK, "state": "absent"},
+            state=footprint,
+        )
+    )
 
 
 def test_a_node_is_a_machine_of_its_own():
-    lab(TWO)   # makes the base where it is not there yet
+    lab(TWO)  # makes the base where it is not there yet
     lab(state="absent")
     start = time.monotonic()
     lab(TWO)
@@ -79,10 +113,18 @@ def test_a_node_is_a_machine_of_its_own():
     print(f"two nodes reached by SSH after {took:.1f} s")
     assert took < 10
     assert ssh("172.29.9.11", "systemctl is-system-running --wait") == "running"
-    assert ssh("172.29.9.11", "hostname; getent hosts two one | cut -d' ' -f1").split() == ["one", "172.29.9.12", "172.29.9.11"]
-    assert ssh("172.29.9.11", "ping -c1 -W2 172.29.9.12 >/dev/null && cat /etc/machine-id") != ssh("172.29.9.12", "cat /etc/machine-id")
+    assert ssh("172.29.9.11", "hostname; getent hosts two one | cut -d' ' -f1").split() == [
+        "one",
+        "172.29.9.12",
+        "172.29.9.11",
+    ]
+    assert ssh("172.29.9.11", "ping -c1 -W2 172.29.9.12 >/dev/null && cat /etc/machine-id") != ssh(
+        "172.29.9.12", "cat /etc/machine-id"
+    )
     uplink = json.loads(shown("ip", "-json", "route", "show", "default"))[0]["dev"]
-    assert ssh("172.29.9.11", "cat /sys/class/net/host0/mtu") == Path(f"/sys/class/net/{uplink}/mtu").read_text().strip()
+    assert (
+        ssh("172.29.9.11", "cat /sys/class/net/host0/mtu") == Path(f"/sys/class/net/{uplink}/mtu").read_text().strip()
+    )
 
 
 def test_a_package_is_downloaded_once_for_all_nodes():
@@ -97,11 +139,14 @@ def test_a_node_reboots_by_itself_and_is_revived_after_a_crash():
     identity, boot = ssh("172.29.9.11", "touch /kept; cat /etc/machine-id"), ssh("172.29.9.11", "stat -c %Y%Z /proc/1")
     ssh("172.29.9.11", "systemctl reboot", check=False)
     deadline = time.monotonic() + 30
-    while (now := ssh("172.29.9.11", "stat -c %Y%Z /proc/1", check=False)) in ("", boot) and time.monotonic() < deadline:
+    while (now := ssh("172.29.9.11", "stat -c %Y%Z /proc/1", check=False)) in (
+        "",
+        boot,
+    ) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert now not in ("", boot)
 
-    for line in shown("ps", "-eo", "pid,args").splitlines():
+    for line in shown("ps", "-ww", "-eo", "pid,args").splitlines():
         if f"/lab/{CLOUD}/one/root" in line:
             os.kill(int(line.split()[0]), signal.SIGKILL)
     time.sleep(0.5)

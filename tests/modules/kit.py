@@ -33,12 +33,15 @@ def run_module(name, /, check=False, diff=True, **args):
 
 @dataclass
 class Story:
-    """A module's life: arguments that create, change and remove one thing, and a look at the real state."""
+    """A module's life: arguments that create, change and remove one thing, and a look at the real state.
+
+    A verb of None is left out, where a module cannot do it.
+    """
 
     module: str
-    create: dict
+    create: dict | None
     change: dict
-    remove: dict
+    remove: dict | None
     state: object = field(default=None)   # callable giving the real state, compared around check mode
 
 
@@ -46,6 +49,8 @@ def twelve_cases(story):
     """Run the twelve cases; each must tell `changed` truly, and check mode must leave the real state alone."""
     for verb in ("create", "change", "remove"):
         args = getattr(story, verb)
+        if args is None:
+            continue
         before = story.state()
         predicted = run_module(story.module, check=True, **args)
         assert not predicted.get("failed"), predicted

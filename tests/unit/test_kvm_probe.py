@@ -28,12 +28,15 @@ def stub(monkeypatch, tmp_path, script):
     monkeypatch.setattr(kvm_probe, "QEMU", str(program))
 
 
-@pytest.mark.parametrize(("script", "works", "reason"), [
-    ("exit 33", True, "a small guest ran and ended"),
-    ("exec sleep 10", False, "a small guest did not end within 0.2 s"),
-    ("echo a warning >&2; echo failed to set MSR >&2; exit 134", False, "QEMU ended with 134: failed to set MSR"),
-    ("exit 1", False, "QEMU ended with 1: no message"),
-])
+@pytest.mark.parametrize(
+    ("script", "works", "reason"),
+    [
+        ("exit 33", True, "a small guest ran and ended"),
+        ("exec sleep 10", False, "a small guest did not end within 0.2 s"),
+        ("echo a warning >&2; echo failed to set MSR >&2; exit 134", False, "QEMU ended with 134: failed to set MSR"),
+        ("exit 1", False, "QEMU ended with 1: no message"),
+    ],
+)
 def test_each_outcome_has_its_reason(monkeypatch, tmp_path, script, works, reason):
     stub(monkeypatch, tmp_path, script)
     assert kvm_probe.kvm_works(timeout=0.2) == (works, reason)

@@ -81,15 +81,25 @@ def test_the_newest_patch_level_by_number_is_taken(plan):
 def test_units_in_order_with_their_inputs(plan):
     units = {name: [unit["name"] for unit in plan.host(name).units] for name in ("ctl1", "cmp1")}
     assert units["ctl1"] == [
-        "mariadb.service", "haproxy.service", "rabbitmq-server.service", "identity-api.socket", "identity-api.service",
-        "compute-api.socket", "compute-api.service", "compute-proxy.service",
-    ]  # fmt: skip
+        "mariadb.service",
+        "haproxy.service",
+        "rabbitmq-server.service",
+        "identity-api.socket",
+        "identity-api.service",
+        "compute-api.socket",
+        "compute-api.service",
+        "compute-proxy.service",
+    ]
     assert units["cmp1"] == ["chrony.service", "libvirtd.service", "compute-agent.service"]
     api = plan.host("ctl1").unit("compute-api.service")
     assert api["inputs"] == [
-        "/etc/systemd/system/compute-api.socket", "/etc/systemd/system/compute-api.service", "/etc/compute/compute.conf",
-        "/etc/compute/api-paste.ini", "/etc/cloudos/gunicorn.py", "/opt/cloudos/current",
-    ]  # fmt: skip
+        "/etc/systemd/system/compute-api.socket",
+        "/etc/systemd/system/compute-api.service",
+        "/etc/compute/compute.conf",
+        "/etc/compute/api-paste.ini",
+        "/etc/cloudos/gunicorn.py",
+        "/opt/cloudos/current",
+    ]
     assert api["after"] == ["mariadb.service", "rabbitmq-server.service", "haproxy.service", "compute-api.socket"]
     assert plan.host("ctl1").unit("compute-api.socket")["inputs"] == ["/etc/systemd/system/compute-api.socket"]
     assert "/etc/cloudos/pki/haproxy.pem" in plan.host("ctl1").unit("haproxy.service")["inputs"]
@@ -100,8 +110,15 @@ def test_text_of_a_wsgi_unit(plan):
     files = plan.host("ctl1").files["identity"]
     service, socket = (files[f"/etc/systemd/system/identity-api.{kind}"]["content"] for kind in ("service", "socket"))
     command = "gunicorn --config /etc/cloudos/gunicorn.py --name identity-api --workers 3 --threads 4"
-    for line in ("Type=notify", f"ExecStart=/opt/cloudos/current/bin/{command} identity.wsgi:application", "User=identity", "Requires=identity-api.socket",
-                 "RequiresMountsFor=/opt/cloudos/2026.1-10", "Restart=always", "NoNewPrivileges=yes"):  # fmt: skip
+    for line in (
+        "Type=notify",
+        f"ExecStart=/opt/cloudos/current/bin/{command} identity.wsgi:application",
+        "User=identity",
+        "Requires=identity-api.socket",
+        "RequiresMountsFor=/opt/cloudos/2026.1-10",
+        "Restart=always",
+        "NoNewPrivileges=yes",
+    ):
         assert f"\n{line}\n" in service
     for line in ("ListenStream=/run/cloudos/identity-api.sock", "SocketGroup=haproxy", "SocketMode=0660"):
         assert f"\n{line}\n" in socket
@@ -125,9 +142,10 @@ def test_front_end_serves_every_port(plan):
     text = content(plan, "ctl1", "haproxy", "/etc/haproxy/haproxy.cfg")
     assert re.findall(r"bind (\S+) ssl crt", text) == ["172.29.0.11:5000", "172.29.0.11:6080", "172.29.0.11:8774"]
     assert re.findall(r"  server (\S+ \S+)", text) == [
-        "identity-api unix@/run/cloudos/identity-api.sock", "compute-proxy 127.0.0.1:6080",
+        "identity-api unix@/run/cloudos/identity-api.sock",
+        "compute-proxy 127.0.0.1:6080",
         "compute-api unix@/run/cloudos/compute-api.sock",
-    ]  # fmt: skip
+    ]
     assert "ssl-min-ver TLSv1.2" in text
 
 
@@ -160,9 +178,13 @@ def test_identity_schemas_operations_and_probes(plan):
         {"service": "compute", "after": "schemas", "module": "cloudos.cloud.cells", "args": {"hosts": ["cmp1", "cmp2"]}}
     ]
     assert {probe["name"]: probe.get("url") for probe in control["probes"]} == {
-        "mariadb": None, "haproxy": None, "rabbitmq-server": None, "identity-api": "https://172.29.0.11:5000/v3",
-        "compute-api": "https://172.29.0.11:8774/", "compute-proxy": "https://172.29.0.11:6080/",
-    }  # fmt: skip
+        "mariadb": None,
+        "haproxy": None,
+        "rabbitmq-server": None,
+        "identity-api": "https://172.29.0.11:5000/v3",
+        "compute-api": "https://172.29.0.11:8774/",
+        "compute-proxy": "https://172.29.0.11:6080/",
+    }
     assert plan.host("cmp1").data["schemas"] == plan.host("cmp1").data["operations"] == []
 
 

@@ -57,7 +57,7 @@ class CloudOperation(Operation):
         login = {"username": "admin", "project": "admin", "domain": "Default", **self.reveal(cloud)}
         self.module.no_log_values.add(login["password"])
         return openstack.connect(
-            load_yaml_config=False, load_envvars=False, region_name=login.get("region"), cacert=login.get("cafile"),
+            auth_type="v3password", load_yaml_config=False, load_envvars=False, region_name=login.get("region"), cacert=login.get("cafile"),
             auth={"auth_url": login["auth_url"], "username": login["username"], "password": login["password"],
                   "project_name": login["project"], "user_domain_name": login["domain"], "project_domain_name": login["domain"]},
         )  # fmt: skip

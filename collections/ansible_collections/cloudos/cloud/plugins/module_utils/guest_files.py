@@ -7,7 +7,20 @@ from __future__ import annotations
 
 # Kernel modules by the moment they are needed: the first before the network, the others while it comes up.
 EARLY_MODULES = ("virtio_pci", "virtio_net", "virtio_blk")
-LATE_MODULES = ("virtio_scsi", "sd_mod", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "button", "evdev", "virtio_rng", "virtio_balloon", "8021q")
+LATE_MODULES = (
+    "virtio_scsi",
+    "sd_mod",
+    "sr_mod",
+    "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "button",
+    "evdev",
+    "virtio_rng",
+    "virtio_balloon",
+    "8021q",
+)
 
 # rdrand seeds the random number generator, which the SSH server waits for; the others save seconds under emulation.
 KERNEL_OPTIONS = (
@@ -33,7 +46,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
 exec >/dev/console 2>&1 </dev/console
-for module in {' '.join(EARLY_MODULES)}; do modprobe $module; done
+for module in {" ".join(EARLY_MODULES)}; do modprobe $module; done
 hostname guest
 ip link set lo up
 for path in /sys/class/net/eth*; do
@@ -41,7 +54,7 @@ for path in /sys/class/net/eth*; do
     ip link set ${{path##*/}} up
     udhcpc -i ${{path##*/}} -b -t 30 -T 1 -S -s /etc/dhcp -x hostname:guest &
 done
-( for module in {' '.join(LATE_MODULES)}; do modprobe $module; done
+( for module in {" ".join(LATE_MODULES)}; do modprobe $module; done
   exec acpid -f -c /etc/acpi >/dev/null 2>&1 ) &
 /etc/instance &
 dropbearkey -t ed25519 -f /etc/dropbear/dropbear_ed25519_host_key >/dev/null 2>&1
@@ -124,7 +137,19 @@ FILES = {
     "etc/issue": "Cloud OS guest \\n, reached by SSH with the instance's key as cloud or root\n",
 }
 DIRECTORIES = (
-    "bin", "sbin", "dev", "proc", "sys", "run", "tmp", "usr/bin", "usr/sbin", "var/log", "etc/dropbear", "root/.ssh", "home/cloud/.ssh",
+    "bin",
+    "sbin",
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "usr/bin",
+    "usr/sbin",
+    "var/log",
+    "etc/dropbear",
+    "root/.ssh",
+    "home/cloud/.ssh",
 )
 # A file's mode; 0644 unless here.
 MODES = {"etc/shadow": 0o600, **{name: 0o755 for name, content in FILES.items() if content.startswith("#!")}}

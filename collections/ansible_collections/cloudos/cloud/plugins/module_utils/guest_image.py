@@ -20,14 +20,14 @@ from pathlib import Path
 from ansible_collections.cloudos.cloud.plugins.module_utils import guest_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
-KERNEL = "linux-image-cloud-amd64"   # a name for the newest linux-image-<version>-cloud-amd64
+KERNEL = "linux-image-cloud-amd64"  # a name for the newest linux-image-<version>-cloud-amd64
 PROGRAMS = ("busybox", "dropbear-bin")
 BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient")
 # Looked up at run time, so in no list of needed libraries.
 RESOLVER = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
-BOOT_CODE = ("syslinux-common", "usr/lib/syslinux/mbr/mbr.bin")   # package, and where in it the code is
-SECTOR, START = 512, 2048   # the partition begins at 1 MiB
-LAYOUT = 1                  # raise when the way the image is put together changes
+BOOT_CODE = ("syslinux-common", "usr/lib/syslinux/mbr/mbr.bin")  # package, and where in it the code is
+SECTOR, START = 512, 2048  # the partition begins at 1 MiB
+LAYOUT = 1  # raise when the way the image is put together changes
 
 
 class Packages:
@@ -45,8 +45,15 @@ class Packages:
     def unpack(self, pool, target):
         """Download what the pool lacks and unpack everything below target."""
         pool.mkdir(parents=True, exist_ok=True)
-        tool("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *(f"{name}={version}" for name, version in self.versions.items()),
-             cwd=pool)
+        tool(
+            "apt-get",
+            "-q",
+            "-o",
+            "APT::Sandbox::User=root",
+            "download",
+            *(f"{name}={version}" for name, version in self.versions.items()),
+            cwd=pool,
+        )
         for name, version in self.versions.items():
             found = list(pool.glob(f"{name}_{version.replace(':', '%3a')}_*.deb"))
             tool("dpkg-deb", "--extract", found[0], target)
@@ -54,7 +61,14 @@ class Packages:
 
 def digest(packages):
     """Names the image that these packages and our files make."""
-    inputs = [LAYOUT, packages.versions, guest_files.FILES, guest_files.SYSLINUX, guest_files.EARLY_MODULES, guest_files.LATE_MODULES]
+    inputs = [
+        LAYOUT,
+        packages.versions,
+        guest_files.FILES,
+        guest_files.SYSLINUX,
+        guest_files.EARLY_MODULES,
+        guest_files.LATE_MODULES,
+    ]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -97,9 +111,15 @@ def copy_libraries(debian, root):
     """Copy the loader and every library that the binaries need, found by the loader of the packages themselves."""
     folder = debian / "lib/x86_64-linux-gnu"
     search = f"{folder}:{debian}/usr/lib/x86_64-linux-gnu"
-    loader = next(path for path in (debian / "lib64/ld-linux-x86-64.so.2", debian / "usr/lib64/ld-linux-x86-64.so.2") if os.path.lexists(path))
+    loader = next(
+        path
+        for path in (debian / "lib64/ld-linux-x86-64.so.2", debian / "usr/lib64/ld-linux-x86-64.so.2")
+        if os.path.lexists(path)
+    )
     loader = (folder if folder.is_dir() else debian / "usr/lib/x86_64-linux-gnu") / loader.name
-    needed = {f"{directory}/{name}" for name in RESOLVER for directory in search.split(":") if Path(directory, name).exists()}
+    needed = {
+        f"{directory}/{name}" for name in RESOLVER for directory in search.split(":") if Path(directory, name).exists()
+    }
     for name in BINARIES:
         listed = tool(loader, "--list", "--library-path", search, debian / name)
         needed |= {path for path in re.findall(r"=> (\S+)", listed) if path.startswith(str(debian))}
@@ -113,10 +133,14 @@ def copy_libraries(debian, root):
 
 def copy_modules(debian, root, version):
     """Copy the kernel modules with all they depend on, unpacked, and index them."""
-    source = debian / "lib/modules" / version if (debian / "lib/modules").exists() else debian / "usr/lib/modules" / version
+    source = (
+        debian / "lib/modules" / version if (debian / "lib/modules").exists() else debian / "usr/lib/modules" / version
+    )
     tool("depmod", "--basedir", source.parents[2], version)
     listed = dict(line.split(":", 1) for line in (source / "modules.dep").read_text().splitlines())
-    for name in required(listed, (*guest_files.EARLY_MODULES, *guest_files.LATE_MODULES), (source / "modules.builtin").read_text()):
+    for name in required(
+        listed, (*guest_files.EARLY_MODULES, *guest_files.LATE_MODULES), (source / "modules.builtin").read_text()
+    ):
         target = root / "lib/modules" / version / name.removesuffix(".xz")
         target.parent.mkdir(parents=True, exist_ok=True)
         data = (source / name).read_bytes()
@@ -149,8 +173,17 @@ def pack_root(root, initrd):
     names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
     for name in names:
         os.utime(root / name, (0, 0), follow_symlinks=False)
-    archive = tool("cpio", "--create", "--format=newc", "--quiet", "--owner=0:0", "--reproducible", cwd=root, stdin="\n".join(names).encode(),
-                   binary=True)
+    archive = tool(
+        "cpio",
+        "--create",
+        "--format=newc",
+        "--quiet",
+        "--owner=0:0",
+        "--reproducible",
+        cwd=root,
+        stdin="\n".join(names).encode(),
+        binary=True,
+    )
     initrd.write_bytes(tool("gzip", "-9n", stdin=archive, binary=True))
 
 
@@ -162,7 +195,19 @@ def make_disk(work, kernel):
     with open(disk, "wb") as file:
         file.truncate(sectors * SECTOR)
         file.write(master_boot_record((work / "debian" / BOOT_CODE[1]).read_bytes(), sectors))
-    tool("mkfs.fat", "-F", "16", "-i", "c10d0501", "--offset", START, "-n", "GUEST", disk, (sectors - START) * SECTOR // 1024)
+    tool(
+        "mkfs.fat",
+        "-F",
+        "16",
+        "-i",
+        "c10d0501",
+        "--offset",
+        START,
+        "-n",
+        "GUEST",
+        disk,
+        (sectors - START) * SECTOR // 1024,
+    )
     at = f"{disk}@@{START * SECTOR}"
     for source, name in ((work / "syslinux.cfg", "syslinux.cfg"), (kernel, "vmlinuz"), (work / "initrd", "initrd")):
         tool("mcopy", "-i", at, source, f"::/{name}", env={"MTOOLS_SKIP_CHECK": "1"})
@@ -185,12 +230,22 @@ def tool(*command, stdin=None, cwd=None, env=None, binary=False):
     """Standard output of a command, text unless binary. Raises Failure with what it said."""
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, input=stdin, cwd=cwd, capture_output=True, check=False,
-                              env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+        done = subprocess.run(
+            words,
+            input=stdin,
+            cwd=cwd,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+        )
     except FileNotFoundError:
-        raise Failure(f"{words[0]} is not installed on this machine",
-                      next_step="apt-get install syslinux mtools dosfstools cpio kmod qemu-utils") from None
+        raise Failure(
+            f"{words[0]} is not installed on this machine",
+            next_step="apt-get install syslinux mtools dosfstools cpio kmod qemu-utils",
+        ) from None
     if done.returncode:
-        raise Failure(f"{' '.join(words[:3])} failed with exit code {done.returncode}",
-                      log=done.stderr.decode(errors="replace").splitlines()[-10:])
+        raise Failure(
+            f"{' '.join(words[:3])} failed with exit code {done.returncode}",
+            log=done.stderr.decode(errors="replace").splitlines()[-10:],
+        )
     return done.stdout if binary else done.stdout.decode()

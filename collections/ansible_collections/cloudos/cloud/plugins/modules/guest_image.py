@@ -84,7 +84,11 @@ class GuestImage(Operation):
         if self.params["state"] == "absent":
             return {"path": str(self.image)}
         data = self.image.read_bytes() if self.image.exists() else None
-        return {"path": str(self.image), "sha256": hashlib.sha256(data).hexdigest() if data else "", "size": len(data or b"")}
+        return {
+            "path": str(self.image),
+            "sha256": hashlib.sha256(data).hexdigest() if data else "",
+            "size": len(data or b""),
+        }
 
 
 def main():

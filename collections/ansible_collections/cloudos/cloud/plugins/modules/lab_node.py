@@ -116,8 +116,12 @@ class LabNode(Operation):
         servers, search = network.resolvers()
         self.site = Site(
             **{name: self.params[name] for name in ("cloud", "bridge", "gateway", "cidr", "external_node")},
-            nodes=self.params["nodes"], external=self.params["external_cidr"], mtu=network.uplink_mtu(),
-            resolvers=servers or (self.params["gateway"],), search=search)
+            nodes=self.params["nodes"],
+            external=self.params["external_cidr"],
+            mtu=network.uplink_mtu(),
+            resolvers=servers or (self.params["gateway"],),
+            search=search,
+        )
         self.absent = self.params["state"] == "absent"
         self.public_key = read(self.key.with_suffix(".pub")) or "(a key made on first use)\n"
 
@@ -133,12 +137,18 @@ class LabNode(Operation):
         if self.absent:
             if not self.neighbours():
                 state = {key: value for key, value in network.found(self.site).items() if key != "ip_forward"}
-            return state | {f"node {node.name}": node.made() or "half made" for node in self.nodes()
-                            if node.directory.exists() or node.processes()}
+            return state | {
+                f"node {node.name}": node.made() or "half made"
+                for node in self.nodes()
+                if node.directory.exists() or node.processes()
+            }
         state = network.found(self.site)
         for node in self.nodes():
             if node.made():
-                state[f"node {node.name}"] = {"address": node.made()["address"], "running": bool(node.processes()) and node.answers()}
+                state[f"node {node.name}"] = {
+                    "address": node.made()["address"],
+                    "running": bool(node.keepers()) and node.answers(),
+                }
                 state[f"files of {node.name}"] = node.files(self.public_key)
                 state[f"known key of {node.name}"] = self._lines({node.address: node.host_key()}) == self._lines()
         return state
@@ -156,18 +166,22 @@ class LabNode(Operation):
     def neighbours(self):
         """Nodes that stay on the bridge: of another cloud, or of this one and not meant by this call."""
         mine = {(self.site.cloud, node.name) for node in self.nodes()}
-        return [name for cloud, name, record in recorded(self.home)
-                if (cloud, name) not in mine and (cloud == self.site.cloud or record.get("bridge") == self.site.bridge)]
+        return [
+            name
+            for cloud, name, record in recorded(self.home)
+            if (cloud, name) not in mine and (cloud == self.site.cloud or record.get("bridge") == self.site.bridge)
+        ]
 
     def converge(self, step):
         if self.absent:
             self._remove(step)
         else:
-            os.umask(0o022)   # what is made here are root directories of machines, whose services are not all root
+            os.umask(0o022)  # what is made here are root directories of machines, whose services are not all root
             self._prepare()
             network.converge(self.site, step.changes)
             self._each(lambda node: self._make(node, step.before.get(f"files of {node.name}", {})))
-            self._know({node.address: node.host_key() for node in self.nodes()})
+            left = {state["address"]: None for key, state in step.before.items() if key.startswith("node ")}
+            self._know(left | {node.address: node.host_key() for node in self.nodes()})
             if "route" in step.changes:
                 network.converge_route(self.site)
 

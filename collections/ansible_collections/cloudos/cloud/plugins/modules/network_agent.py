@@ -59,7 +59,7 @@ class NetworkAgent(CloudOperation):
         query = {key: self.params[key] for key in ("host", "binary") if self.params[key]}
         agents = {agent.binary: agent for agent in self.connection.network.agents(**query)}
         if not agents:
-            raise Failure(f"{self.params['binary'] or 'no agent'} of {self.params['host']} is not known to Neutron", service="neutron",
+            raise Failure(f"Neutron knows no {self.params['binary'] or 'agent'} on {self.params['host']}", service="neutron",
                           unit=self.params["binary"], next_step=f"see that it runs on {self.params['host']}, and that its name is right")
         return agents
 

@@ -122,7 +122,7 @@ class Probes(Operation):
         waited = round(time.monotonic() - self.start)
         return Failure(f"on {node}, after {waited} s, {causes}", service=first.get("service"), unit=unit,
                        log=[self.mask(line) for line in journal(unit)] if unit else [],
-                       next_step=f"read the journal on {node} (journalctl -u {unit or 'the unit'}), then run the playbook again")
+                       next_step=f"on {node}, read journalctl{f' -u {unit}' if unit else ''}; then run the playbook again")
 
 
 def main():

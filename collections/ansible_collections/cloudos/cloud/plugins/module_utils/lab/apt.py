@@ -54,9 +54,15 @@ def debian_sources(texts, suite):
 def _stanzas(text, suite):
     for raw in re.split(r"\n\s*\n", text):
         stanza = "\n".join(line for line in raw.splitlines() if line.strip() and not line.startswith("#"))
-        fields = {key.lower(): value.split() for key, value in re.findall(r"^([\w-]+):[ \t]*(.*)$", stanza, re.MULTILINE)}
+        fields = {
+            key.lower(): value.split() for key, value in re.findall(r"^([\w-]+):[ \t]*(.*)$", stanza, re.MULTILINE)
+        }
         suites = fields.get("suites", [])
-        wanted = "deb" in fields.get("types", []) and fields.get("enabled") != ["no"] and "main" in fields.get("components", [])
+        wanted = (
+            "deb" in fields.get("types", [])
+            and fields.get("enabled") != ["no"]
+            and "main" in fields.get("components", [])
+        )
         if wanted and any(_pocket(found, suite) for found in suites):
             yield stanza, fields["uris"][0], suites
 
@@ -74,8 +80,11 @@ def _pocket(found, suite):
 
 def carried_settings(dump):
     """Of `apt-config dump` what makes the host's sources work: proxies, dates of mirrors, languages, compression of lists."""
-    kept = [line for line in dump.splitlines()
-            if line.startswith("Acquire::") and not line.startswith("Acquire::IndexTargets")]
+    kept = [
+        line
+        for line in dump.splitlines()
+        if line.startswith("Acquire::") and not line.startswith("Acquire::IndexTargets")
+    ]
     return "".join(f"{line}\n" for line in kept if not line.endswith(' "";'))
 
 
@@ -87,5 +96,9 @@ def proxy(dump):
 
 def read_sources(suite, etc=Path("/etc/apt")):
     """The Sources of this host."""
-    paths = [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list")), *sorted(etc.glob("sources.list.d/*.sources"))]
+    paths = [
+        etc / "sources.list",
+        *sorted(etc.glob("sources.list.d/*.list")),
+        *sorted(etc.glob("sources.list.d/*.sources")),
+    ]
     return debian_sources({path.name: path.read_text() for path in paths if path.exists()}, suite)

@@ -18,11 +18,26 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 
 # What a Debian server has after its installer, and Ansible's two needs (Python and its binding to apt). Nothing of a cloud.
 PACKAGES = (
-    "systemd-sysv", "libpam-systemd", "dbus", "udev", "kmod", "procps", "openssh-server", "sudo", "iproute2", "iputils-ping",
-    "netbase", "ca-certificates", "python3", "python3-apt", "less", "vim-tiny", "logrotate",
+    "systemd-sysv",
+    "libpam-systemd",
+    "dbus",
+    "udev",
+    "kmod",
+    "procps",
+    "openssh-server",
+    "sudo",
+    "iproute2",
+    "iputils-ping",
+    "netbase",
+    "ca-certificates",
+    "python3",
+    "python3-apt",
+    "less",
+    "vim-tiny",
+    "logrotate",
 )
 LISTS = Path("/var/lib/apt/lists")
-POOL = "/var/cache/cloudos-apt"   # where nodes see the host's package cache
+POOL = "/var/cache/cloudos-apt"  # where nodes see the host's package cache
 
 FILES = {
     # A lab node that loses power is made again, so nothing waits for the disk; nobody reads manuals there.
@@ -50,7 +65,7 @@ for cache in {POOL}/archives/ {POOL}/nodes/*/; do
     [ "$cache" = "$mine" ] || cp --link --no-clobber "$@" "$cache" 2>/dev/null || true
 done
 """,
-    "etc/systemd/network/10-lab.network": "",   # each node has its own
+    "etc/systemd/network/10-lab.network": "",  # each node has its own
     "etc/machine-id": "",
 }
 # Upgrades in the background hold apt's lock at moments of their own choice; a lab has none of them.
@@ -67,8 +82,10 @@ class Base:
         self.sources = apt.read_sources(self.suite)
         self.settings = run("apt-config", "dump")
         if not self.sources.mirror:
-            raise Failure(f"no package source of this machine offers {self.suite} main",
-                          next_step="add Debian's archive to /etc/apt/sources.list.d; lab nodes use the same sources")
+            raise Failure(
+                f"no package source of this machine offers {self.suite} main",
+                next_step="add Debian's archive to /etc/apt/sources.list.d; lab nodes use the same sources",
+            )
 
     @property
     def files(self):
@@ -107,8 +124,17 @@ class Base:
     def _fill(self, root, log):
         write(root / "etc/dpkg/dpkg.cfg.d/lab", FILES["etc/dpkg/dpkg.cfg.d/lab"])
         via = apt.proxy(self.settings)
-        run("debootstrap", "--variant=minbase", f"--include={','.join(self.packages)}", f"--cache-dir={self.pool}",
-            self.suite, root, self.sources.mirror, env={"http_proxy": via} if via else None, log=log)
+        run(
+            "debootstrap",
+            "--variant=minbase",
+            f"--include={','.join(self.packages)}",
+            f"--cache-dir={self.pool}",
+            self.suite,
+            root,
+            self.sources.mirror,
+            env={"http_proxy": via} if via else None,
+            log=log,
+        )
         for name, content in self.files.items():
             write(root / name, content, 0o755 if content.startswith("#!") else 0o644)
         self._carry_keys(root)
@@ -121,8 +147,12 @@ class Base:
         (root / "etc/hostname").unlink(missing_ok=True)
 
     def _carry_keys(self, root):
-        names = [*self.sources.keyrings, "/etc/apt/trusted.gpg", *Path("/etc/apt/trusted.gpg.d").glob("*"),
-                 *Path("/etc/apt/auth.conf.d").glob("*")]
+        names = [
+            *self.sources.keyrings,
+            "/etc/apt/trusted.gpg",
+            *Path("/etc/apt/trusted.gpg.d").glob("*"),
+            *Path("/etc/apt/auth.conf.d").glob("*"),
+        ]
         for path in map(Path, names):
             target = root / path.relative_to("/")
             if path.is_file():
@@ -146,15 +176,20 @@ def host_suite():
     """Code name of the host's Debian: nodes run the same, so that a bundle built on the host fits them."""
     release = dict(line.split("=", 1) for line in (read("/etc/os-release") or "").splitlines() if "=" in line)
     if release.get("ID", "").strip('"') != "debian":
-        raise Failure("lab nodes are made from the Debian that the admin host runs, and this host runs another system",
-                      next_step="use a Debian 12 or 13 admin host, or name your own machines in the inventory")
+        raise Failure(
+            "lab nodes are made from the Debian that the admin host runs, and this host runs another system",
+            next_step="use a Debian 12 or 13 admin host, or name your own machines in the inventory",
+        )
     return release["VERSION_CODENAME"].strip('"')
 
 
 def unmount_below(path):
     """Unmount everything mounted at or below the path, innermost first."""
     prefix = f"{Path(path)}/"
-    table = [line.split()[4].encode().decode("unicode_escape") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    table = [
+        line.split()[4].encode().decode("unicode_escape")
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]
     for target in reversed([target for target in table if f"{target}/".startswith(prefix)]):
         run("umount", "--lazy", target)
 
@@ -164,7 +199,9 @@ def overlay_works(directory):
     probe = Path(directory) / ".overlay-probe"
     for name in ("lower", "upper", "work", "root"):
         (probe / name).mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["unshare", "--mount", "mount", *overlay_options(probe / "lower", probe)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["unshare", "--mount", "mount", *overlay_options(probe / "lower", probe)], capture_output=True, check=False
+    )
     shutil.rmtree(probe)
     return done.returncode == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import ask, read, run, write
 
 ENOUGH = 32
-ADD, REMOVE = 0x4C80, 0x4C81   # LOOP_CTL_ADD and LOOP_CTL_REMOVE of linux/loop.h
+ADD, REMOVE = 0x4C80, 0x4C81  # LOOP_CTL_ADD and LOOP_CTL_REMOVE of linux/loop.h
 # Numbers of the devices that we added; below /run, because they go with a reboot as well.
 ADDED = Path("/run/cloudos-lab-loops")
 CONTROL = "/dev/loop-control"
@@ -28,7 +28,7 @@ def provide(count=ENOUGH):
             try:
                 fcntl.ioctl(control, ADD, number)
             except FileExistsError:
-                run("mknod", f"/dev/loop{number}", "b", 7, number)   # the kernel has it, /dev does not show it
+                run("mknod", f"/dev/loop{number}", "b", 7, number)  # the kernel has it, /dev does not show it
 
 
 def take_back():
@@ -41,7 +41,7 @@ def take_back():
             try:
                 fcntl.ioctl(control, REMOVE, number)
             except OSError as error:
-                if error.errno not in (16, 19):   # busy: somebody else's now; no such device: gone already
+                if error.errno not in (16, 19):  # busy: somebody else's now; no such device: gone already
                     raise
     ADDED.unlink(missing_ok=True)
 
@@ -55,8 +55,11 @@ def below(root):
         return []
     listed = ask("losetup", "--json", "--list", "--output", "NAME,BACK-FILE,BACK-INO,BACK-MAJ:MIN") or {}
     layer = numbers(root.stat().st_dev) if os.path.ismount(root) else None
-    return [device["name"] for device in listed.get("loopdevices", [])
-            if device["back-maj:min"].strip() == layer or _backs(root, device)]
+    return [
+        device["name"]
+        for device in listed.get("loopdevices", [])
+        if device["back-maj:min"].strip() == layer or _backs(root, device)
+    ]
 
 
 def _backs(root, device):

@@ -16,7 +16,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 # Set by us, so to be set back with the last lab. Below /run, because both end with a reboot.
 FORWARD_MARK = Path("/run/cloudos-lab-ip-forward")
-RESOLVED = "/run/systemd/resolve/resolv.conf"   # the servers behind systemd-resolved's loopback address
+RESOLVED = "/run/systemd/resolve/resolv.conf"  # the servers behind systemd-resolved's loopback address
 
 
 def found(site):
@@ -27,8 +27,15 @@ def found(site):
         here["nat"] = rules
     link = (ask("ip", "-json", "address", "show", "dev", site.bridge) or [None])[0]
     if link and rules is not None:
-        addresses = [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if entry["family"] == "inet"]
-        here["bridge"] = {"name": site.bridge, "address": ", ".join(addresses), "mtu": link["mtu"], "up": "UP" in link["flags"]}
+        addresses = [
+            f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if entry["family"] == "inet"
+        ]
+        here["bridge"] = {
+            "name": site.bridge,
+            "address": ", ".join(addresses),
+            "mtu": link["mtu"],
+            "up": "UP" in link["flags"],
+        }
     if read(FORWARD).strip() == "1":
         here["ip_forward"] = True
     routes = ask("ip", "-json", "route", "show", site.external) if site.external else []
@@ -52,7 +59,8 @@ def ruleset(site, loopback=None):
     """The text of the nftables table. loopback: a resolver of the host that listens there only, if nodes need it."""
     loopback = loopback or loopback_resolver(site)
     inside = ", ".join(filter(None, (site.cidr, site.external)))
-    redirect = f"""
+    redirect = (
+        f"""
     chain prerouting {{
         type nat hook prerouting priority dstnat
         iifname "{site.bridge}" ip daddr {site.gateway} meta l4proto {{ tcp, udp }} th dport 53 dnat to {loopback}
@@ -60,7 +68,10 @@ def ruleset(site, loopback=None):
     chain input {{
         type nat hook input priority srcnat
         iifname "{site.bridge}" ip daddr {loopback} snat to 127.0.0.1
-    }}""" if loopback else ""
+    }}"""
+        if loopback
+        else ""
+    )
     return f"""    chain postrouting {{
         type nat hook postrouting priority srcnat
         ip saddr {{ {inside} }} oifname != "{site.bridge}" masquerade
@@ -72,8 +83,10 @@ def converge(site, changes):
     """Make what differs, except the route. Raises Failure for an interface of that name that is not ours."""
     if "nat" in changes:
         if _installed(site.bridge) is None and Path(f"/sys/class/net/{site.bridge}").exists():
-            raise Failure(f"{site.bridge} is there already and is no bridge of a lab",
-                          next_step="choose another name for lab.bridge in the inventory")
+            raise Failure(
+                f"{site.bridge} is there already and is no bridge of a lab",
+                next_step="choose another name for lab.bridge in the inventory",
+            )
         text = ruleset(site)
         table = f"table ip {_table(site.bridge)}"
         run("nft", "-f", "-", stdin=f'{table}\ndelete {table}\n{table} {{\n    comment "{_digest(text)}"\n{text}}}\n')

@@ -2,7 +2,8 @@
 
 Its directory, lab/<cloud>/<node>, holds upper, work and root (an overlay above the base, or a whole copy in root) and
 node.json, written last: a directory without it is a half-made node and is made again. Which processes a node has is read
-from /proc, never from a file: the root directory on their command line is the mark.
+from /proc, never from a file: the root directory is the mark, on the command line of systemd-nspawn and of the shell that
+keeps it, and in the environment of the machine's first process.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DEVICES = ("/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/vhost-net", loops.CONT
 SUPERVISOR = 'while systemd-nspawn "$@"; [ $? -eq 133 ]; do :; done'
 # Version 2 of cgroups where the host has both; /tmp on disk, as on a server.
 SETTINGS = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+MARK = "CLOUDOS_LAB_ROOT"
 BOOT_SECONDS = 60
 
 
@@ -63,13 +65,30 @@ class Node:
         else:
             run("cp", "-a", "--reflink=auto", f"{base.path}/.", self.root)
         write(self.root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.machine, "-f", self.root / "etc/ssh/ssh_host_ed25519_key")
+        run(
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            self.machine,
+            "-f",
+            self.root / "etc/ssh/ssh_host_ed25519_key",
+        )
         self.share_packages()
         self.note(base=base.digest, lower=str(base.path) if overlay else None)
 
     def note(self, **facts):
         """Write node.json anew, with these facts changed."""
-        known = {**(self.made() or {}), "cloud": self.site.cloud, "address": self.address, "bridge": self.site.bridge, **facts}
+        known = {
+            **(self.made() or {}),
+            "cloud": self.site.cloud,
+            "address": self.address,
+            "bridge": self.site.bridge,
+            **facts,
+        }
         write(self.record, json.dumps(known, indent=1) + "\n")
 
     def mount(self, lower):
@@ -108,34 +127,48 @@ class Node:
         """The systemd-nspawn command line, a list without the program."""
         devices = [*DEVICES, *sorted(map(str, Path("/dev").glob("loop[0-9]*")))]
         return [
-            "--quiet", "--boot", "--register=no", "--keep-unit", f"--directory={self.root}", f"--machine={self.machine}",
-            f"--hostname={self.name}", f"--network-bridge={self.site.bridge}", "--resolv-conf=off", "--timezone=off",
-            "--capability=all", "--system-call-filter=add_key keyctl bpf @mount @privileged",
-            f"--bind={self.packages}:{lab_base.POOL}", *(f"--bind={device}" for device in devices if Path(device).exists()),
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            f"--directory={self.root}",
+            f"--machine={self.machine}",
+            f"--hostname={self.name}",
+            f"--network-bridge={self.site.bridge}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--capability=all",
+            "--system-call-filter=add_key keyctl bpf @mount @privileged",
+            f"--setenv={MARK}={self.root}",
+            f"--bind={self.packages}:{lab_base.POOL}",
+            *(f"--bind={device}" for device in devices if Path(device).exists()),
         ]
 
+    def keepers(self):
+        """Ids of systemd-nspawn and of the shell that starts it again."""
+        return _marked("cmdline", f"--directory={self.root}")
+
     def processes(self):
-        """Ids of the node's processes on the host: systemd-nspawn and the shell that starts it again."""
-        mark = f"--directory={self.root}".encode()
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if mark in path.read_bytes().split(b"\0"):
-                    found.append(int(path.parent.name))
-            except (FileNotFoundError, ProcessLookupError):
-                continue   # ended meanwhile
-        return found
+        """Ids of the node's processes that matter to the host: its keepers and its first process, which may outlive them."""
+        return [*self.keepers(), *_marked("environ", f"{MARK}={self.root}")]
 
     def start(self):
         """Boot the node, detached from whoever asks; nothing for one that runs or is about to boot again."""
         self.mount(self.made()["lower"])
-        if self.processes():
+        if self.keepers():
             return
+        self.stop()  # a machine without its keepers, which nothing would start again
         self.note()
         with open(self.log, "ab") as console:
             subprocess.Popen(
-                [*_service(self.machine, self.log), "sh", "-c", SUPERVISOR, "sh", *self.command()], stdin=subprocess.DEVNULL,
-                stdout=console, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env={**os.environ, **SETTINGS})
+                [*_service(self.machine, self.log), "sh", "-c", SUPERVISOR, "sh", *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, **SETTINGS},
+            )
 
     def answers(self):
         """Whether the node's SSH server greets."""
@@ -152,29 +185,35 @@ class Node:
         while not self.answers():
             if time.monotonic() > deadline or not self.processes():
                 raise Failure(
-                    f"lab node {self.name} does not answer at {self.address}:22" if self.processes() else f"lab node {self.name} has ended",
-                    unit="systemd-nspawn", log=(read(self.log) or "").splitlines()[-20:], next_step=f"read {self.log}")
+                    f"lab node {self.name} does not answer at {self.address}:22"
+                    if self.processes()
+                    else f"lab node {self.name} has ended",
+                    unit="systemd-nspawn",
+                    log=(read(self.log) or "").splitlines()[-20:],
+                    next_step=f"read {self.log}",
+                )
             time.sleep(0.1)
 
     def stop(self):
-        """End the node at once: its first process is killed, with it all others of the machine, then nspawn cleans up."""
-        own = self.processes()
-        children = [int(child) for pid in own for child in (read(f"/proc/{pid}/task/{pid}/children") or "").split()]
-        for child in set(children) - set(own):
-            _kill(child)
+        """End the node at once: killing its first process ends all others of the machine, then nspawn cleans up."""
+        keepers = self.keepers()
+        machine = {*self.processes(), *(child for keeper in keepers for child in _children(keeper))} - set(keepers)
+        for pid in machine:
+            _kill(pid)
         deadline = time.monotonic() + 10
-        while own := self.processes():
+        while own := [*self.keepers(), *filter(_alive, machine)]:
             if time.monotonic() > deadline:
                 for pid in own:
                     _kill(pid)
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def destroy(self):
         """Leave nothing of the node: no process, loop device, mount or file. Harmless where there is nothing, or half of it."""
         self.stop()
         for device in loops.below(self.root):
             run("losetup", "--detach", device)
-        for directory in (self.directory, self.cache):
+        # nspawn refuses to remove its own where /run is no tmpfs.
+        for directory in (self.directory, self.cache, Path("/run/systemd/nspawn/propagate", self.machine)):
             lab_base.unmount_below(directory)
             if directory.exists():
                 shutil.rmtree(directory)
@@ -192,9 +231,40 @@ def _service(machine, log):
     """What makes the node a service where systemd runs the host, or else nothing: then it has a session of its own."""
     if not Path("/run/systemd/system").is_dir():
         return []
-    return ["systemd-run", "--quiet", "--collect", "--slice=machine", f"--unit=cloudos-lab-{machine}",
-            "--property=Delegate=yes", "--property=KillMode=mixed", f"--property=StandardOutput=append:{log}",
-            "--property=StandardError=inherit", *(f"--setenv={name}={value}" for name, value in SETTINGS.items())]
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--slice=machine",
+        f"--unit=cloudos-lab-{machine}",
+        "--property=Delegate=yes",
+        "--property=KillMode=mixed",
+        f"--property=StandardOutput=append:{log}",
+        "--property=StandardError=inherit",
+        *(f"--setenv={name}={value}" for name, value in SETTINGS.items()),
+    ]
+
+
+def _marked(file, mark):
+    """Ids of the processes that have the mark among the words of a file in /proc."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{file}"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # ended meanwhile, or not even root's to look into
+    return found
+
+
+def _children(pid):
+    return [int(child) for child in (read(f"/proc/{pid}/task/{pid}/children") or "").split()]
+
+
+def _alive(pid):
+    """Whether the process has not ended; the first process of a machine ends after all others of it."""
+    text = read(f"/proc/{pid}/stat")
+    return bool(text) and text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _kill(pid):

@@ -18,14 +18,24 @@ def run(*command, stdin=None, env=None, log=None):
     """
     try:
         done = subprocess.run(
-            [str(word) for word in command], input=stdin, env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, text=True,
-            stdout=log or subprocess.PIPE, stderr=subprocess.STDOUT if log else subprocess.PIPE, check=False)
+            [str(word) for word in command],
+            input=stdin,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            text=True,
+            stdout=log or subprocess.PIPE,
+            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            check=False,
+        )
     except FileNotFoundError:
-        raise Failure(f"{command[0]} is not installed on this machine",
-                      next_step="run playbooks/lab.yml, which installs what lab nodes need") from None
+        raise Failure(
+            f"{command[0]} is not installed on this machine",
+            next_step="run playbooks/lab.yml, which installs what lab nodes need",
+        ) from None
     if done.returncode:
         said = Path(log.name).read_text() if log else done.stdout + done.stderr
-        raise Failure(f"{' '.join(map(str, command))} failed with exit code {done.returncode}", log=said.splitlines()[-15:])
+        raise Failure(
+            f"{' '.join(map(str, command))} failed with exit code {done.returncode}", log=said.splitlines()[-15:]
+        )
     return done.stdout or ""
 
 
@@ -49,5 +59,5 @@ def read(path):
     """Text of a file, or None where there is none."""
     try:
         return Path(path).read_text()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return None
