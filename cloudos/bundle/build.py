@@ -29,7 +29,7 @@ class Build:
     """One patch level's bundle in `<home>/bundles`.
 
     release: its release; patch_level: one of its locks; services: directory of the service files (their migrations make
-    the schema snapshots); home: ~/.cloudos; say: called with one line per step.
+    the schema snapshots); home: ~/.cloudos; say: called with one line per step. BundleError for a lock below a floor.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Build:
         self.say = say
         self.artifact = Artifact(home / "bundles", patch_level, "cp" + release.python.replace(".", ""))
         self.schemas = schemas.load_schemas(services, release.series)
+        check_floors(release, self.lock.read_text())
 
     def inputs(self) -> str:
         """Digest of all that decides the bundle's content."""
@@ -65,12 +66,11 @@ class Build:
 
     def make(self) -> bool:
         """Build the bundle unless it is current; True if it was built. Raises BundleError and leaves nothing half."""
-        check_floors(self.release, self.lock.read_text())
         with locked(self.artifact.directory / ".lock"):  # one build at a time; the next one waits
             if self.found() == self.inputs():
                 return False
             for left in self.artifact.directory.glob(".build-*"):
-                shutil.rmtree(left)  # of a build that was killed: nobody else builds now
+                _discard(left)  # of a build that was killed: nobody else builds now
             work = Path(tempfile.mkdtemp(prefix=".build-", dir=self.artifact.directory))
             mask = os.umask(0o022)
             try:
@@ -158,3 +158,14 @@ class Build:
         start = time.monotonic()
         yield
         self.say(f"{self.artifact.patch_level}: {name}: {time.monotonic() - start:.1f} s")
+
+
+def _discard(directory: Path, attempts: int = 10) -> None:
+    """Remove a tree that workers of a killed build may still write to until they notice, in a few seconds."""
+    for _ in range(attempts):
+        try:
+            return shutil.rmtree(directory)
+        except OSError as error:
+            reason = error
+            time.sleep(1)
+    raise BundleError(f"{directory}: left by a killed build, cannot be removed: {reason}")

@@ -14,14 +14,25 @@ from cloudos.bundle.errors import BundleError
 ACCOUNT = "nobody"
 START_SECONDS = 30
 # Nothing outlives the build, so nothing needs to reach the disk.
-FAST = [
+OPTIONS = [
     "--skip-networking",
     "--skip-log-bin",
     "--innodb-flush-log-at-trx-commit=0",
     "--innodb-doublewrite=0",
-    "--sync-binlog=0",
+    "--innodb-log-file-size=16M",
+    "--innodb-buffer-pool-size=64M",
+    "--performance-schema=off",
+    "--max-connections=100",
 ]
-SIZES = ["--innodb-buffer-pool-size=64M", "--performance-schema=off", "--max-connections=100"]
+# The data is in memory that goes away with the server, and the server goes away with the process that started it.
+# The kernel forgets that wish when a process changes its user, so setpriv does both, and in this order.
+START = f"""\
+mount -t tmpfs -o mode=0755 cloudos-mariadb "$1"
+chown {ACCOUNT} "$1"
+mariadb-install-db --no-defaults --user={ACCOUNT} --datadir="$1" --basedir=/usr --skip-test-db \\
+  --auth-root-authentication-method=normal
+exec setpriv --reuid {ACCOUNT} --regid nogroup --clear-groups --pdeathsig KILL mariadbd --no-defaults --datadir="$@"
+"""
 
 
 @contextlib.contextmanager
@@ -31,31 +42,18 @@ def private_mariadb() -> Iterator[Path]:
     The server dies with this process, however it ends. Raises BundleError with the end of its log if it does not start.
     """
     work = Path(tempfile.mkdtemp(prefix="cloudos-mariadb-"))
+    data, log, socket = work / "data", work / "log", work / "sql"
     try:
-        data, log, socket = work / "data", work / "log", work / "sql"
         data.mkdir()
-        for path in (work, data):
-            shutil.chown(path, ACCOUNT)
-        common = ["--no-defaults", f"--datadir={data}", f"--user={ACCOUNT}"]
-        install = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
-        run([*install, "--basedir=/usr"], what="preparing a private MariaDB")
-        command = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "mariadbd",
-            *common,
-            f"--socket={socket}",
-            f"--log-error={log}",
-            *FAST,
-            *SIZES,
-        ]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.chown(work, ACCOUNT)
+        command = ["unshare", "--mount", "sh", "-ec", START, "sh", data, f"--socket={socket}", *OPTIONS]
+        with log.open("w") as output:
+            server = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             _wait(server, socket, log)
             yield socket
         finally:
-            server.kill()  # the data is of no more use
+            server.kill()
             server.wait()
     finally:
         shutil.rmtree(work)

@@ -23,5 +23,11 @@ def cloud():
 @pytest.fixture
 def login(cloud):
     """The argument `cloud` of modules that talk to it."""
-    return {"cloud": {"auth_url": f"{cloud.root}/identity/v3", "password": "${secret:identity/admin}", "region": "RegionOne"},
-            "secrets": {"identity/admin": "admin-password"}}
+    return {
+        "cloud": {
+            "auth_url": f"{cloud.root}/identity/v3",
+            "password": "${secret:identity/admin}",
+            "region": "RegionOne",
+        },
+        "secrets": {"identity/admin": "admin-password"},
+    }

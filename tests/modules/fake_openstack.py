@@ -12,10 +12,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 VERSIONS = {
-    "/identity/v3": {"version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "{root}/identity/v3/"}]}},
-    "/image/v2": {"versions": [{"id": "v2.16", "status": "CURRENT", "links": [{"rel": "self", "href": "{root}/image/v2/"}]}]},
-    "/compute/v2.1": {"version": {"id": "v2.1", "status": "CURRENT", "version": "2.96", "min_version": "2.1",
-                                  "links": [{"rel": "self", "href": "{root}/compute/v2.1/"}]}},
+    "/identity/v3": {
+        "version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "{root}/identity/v3/"}]}
+    },
+    "/image/v2": {
+        "versions": [{"id": "v2.16", "status": "CURRENT", "links": [{"rel": "self", "href": "{root}/image/v2/"}]}]
+    },
+    "/compute/v2.1": {
+        "version": {
+            "id": "v2.1",
+            "status": "CURRENT",
+            "version": "2.96",
+            "min_version": "2.1",
+            "links": [{"rel": "self", "href": "{root}/compute/v2.1/"}],
+        }
+    },
     "/network/v2.0": {"resources": []},
 }
 SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network"}
@@ -36,17 +47,34 @@ class Cloud:
         self.root = root
         self.ids = (f"{number:032x}" for number in itertools.count(1))
         self.calls = []
-        self.store = {name: {} for name in ("regions", "roles", "projects", "services", "endpoints", "users", "images", "hosts",
-                                            "servers", "agents", "migrations")}
-        self.grants = set()   # (project id, user id, role id)
+        self.store = {
+            name: {}
+            for name in (
+                "regions",
+                "roles",
+                "projects",
+                "services",
+                "endpoints",
+                "users",
+                "images",
+                "hosts",
+                "servers",
+                "agents",
+                "migrations",
+            )
+        }
+        self.grants = set()  # (project id, user id, role id)
         self.lock = threading.Lock()
 
-    def bootstrap(self, password="admin-password"):  # noqa: S107 - a fake
+    def bootstrap(self, password="admin-password"):
         """What `keystone-manage bootstrap` makes."""
         self.store["regions"]["RegionOne"] = {"id": "RegionOne"}
         for role in ("admin", "service", "member", "reader"):
             self.add("roles", name=role)
-        project, user = self.add("projects", name="admin"), self.add("users", name="admin", password=password, enabled=True)
+        project, user = (
+            self.add("projects", name="admin"),
+            self.add("users", name="admin", password=password, enabled=True),
+        )
         self.grants.add((project["id"], user["id"], self.named("roles", "admin")["id"]))
         return self
 
@@ -81,33 +109,69 @@ class Cloud:
         user = self.named("users", login["name"])
         if not user or user["password"] != login["password"] or not user.get("enabled", True):
             raise Answer(401, {"error": {"message": "The request you have made requires authentication."}})
-        catalog = [{"type": kind, "name": kind, "id": kind,
-                    "endpoints": [{"interface": interface, "region": "RegionOne", "region_id": "RegionOne", "url": self.root + path, "id": kind}
-                                  for interface in ("public", "internal")]} for kind, path in SERVICES.items()]
-        token = {"catalog": catalog, "user": {"id": user["id"], "name": user["name"], "domain": {"id": "default", "name": "Default"}},
-                 "methods": ["password"], "expires_at": "2999-01-01T00:00:00.000000Z", "issued_at": "2026-01-01T00:00:00.000000Z",
-                 "project": {"id": "p", "name": "admin", "domain": {"id": "default", "name": "Default"}}, "roles": []}
+        catalog = [
+            {
+                "type": kind,
+                "name": kind,
+                "id": kind,
+                "endpoints": [
+                    {
+                        "interface": interface,
+                        "region": "RegionOne",
+                        "region_id": "RegionOne",
+                        "url": self.root + path,
+                        "id": kind,
+                    }
+                    for interface in ("public", "internal")
+                ],
+            }
+            for kind, path in SERVICES.items()
+        ]
+        token = {
+            "catalog": catalog,
+            "user": {"id": user["id"], "name": user["name"], "domain": {"id": "default", "name": "Default"}},
+            "methods": ["password"],
+            "expires_at": "2999-01-01T00:00:00.000000Z",
+            "issued_at": "2026-01-01T00:00:00.000000Z",
+            "project": {"id": "p", "name": "admin", "domain": {"id": "default", "name": "Default"}},
+            "roles": [],
+        }
         raise Answer(201, {"token": token}, {"X-Subject-Token": "token"})
 
     def identity(self, method, parts, query, body):
         if parts[0] == "role_assignments":
-            raise Answer(200, {"role_assignments": [
-                {"role": {"id": role}, "user": {"id": user}, "scope": {"project": {"id": project}}}
-                for project, user, role in sorted(self.grants) if project == query["scope.project.id"]]})
+            raise Answer(
+                200,
+                {
+                    "role_assignments": [
+                        {"role": {"id": role}, "user": {"id": user}, "scope": {"project": {"id": project}}}
+                        for project, user, role in sorted(self.grants)
+                        if project == query["scope.project.id"]
+                    ]
+                },
+            )
         if len(parts) == 6:
             grant = (parts[1], parts[3], parts[5])
             (self.grants.add if method == "PUT" else self.grants.discard)(grant)
             raise Answer(204)
         self.rest(parts[0], parts[0][:-1], method, parts[1:], {**query, "domain_id": None}, body)
 
-    def rest(self, collection, single, method, rest, query, body):  # noqa: PLR0913 - a request has that many parts
+    def rest(self, collection, single, method, rest, query, body):
         """The way Keystone and Neutron treat collections."""
         resources = self.store[collection]
         if not rest and method == "GET":
-            shown = [one for one in resources.values() if all(str(one.get(key)) == value for key, value in query.items() if value)]
+            shown = [
+                one
+                for one in resources.values()
+                if all(str(one.get(key)) == value for key, value in query.items() if value)
+            ]
             raise Answer(200, {collection: shown, "links": {}})
         if method == "POST":
-            fields = {"enabled": True, **body[single]} if single in ("service", "user", "endpoint", "project") else body[single]
+            fields = (
+                {"enabled": True, **body[single]}
+                if single in ("service", "user", "endpoint", "project")
+                else body[single]
+            )
             made = self.add(collection, **fields)
             resources[made["id"]] = made
             raise Answer(201, {single: made})
@@ -131,14 +195,21 @@ class Cloud:
     def image(self, method, parts, query, body):
         images = self.store["images"]
         if method == "POST":
-            raise Answer(201, self.add("images", status="queued", os_hidden=False, created_at=next(self.ids), **json.loads(body)))
+            raise Answer(
+                201, self.add("images", status="queued", os_hidden=False, created_at=next(self.ids), **json.loads(body))
+            )
         if len(parts) == 1:
-            raise Answer(200, {"images": [one for one in images.values() if one["name"] == query["name"] and not one["os_hidden"]]})
+            raise Answer(
+                200,
+                {"images": [one for one in images.values() if one["name"] == query["name"] and not one["os_hidden"]]},
+            )
         image = images.get(parts[1])
         if image is None:
             raise Answer(404, {"message": "no such image"})
         if parts[2:] == ["file"]:
-            image.update(status="active", size=len(body), os_hash_algo="sha512", os_hash_value=hashlib.sha512(body).hexdigest())
+            image.update(
+                status="active", size=len(body), os_hash_algo="sha512", os_hash_value=hashlib.sha512(body).hexdigest()
+            )
             raise Answer(204)
         if method == "PATCH":
             image.update({change["path"].strip("/"): change["value"] for change in json.loads(body)})
@@ -157,7 +228,16 @@ class Cloud:
         if parts[0] == "os-migrations":
             raise Answer(200, {"migrations": list(self.store["migrations"].values())})
         if parts == ["servers", "detail"]:
-            raise Answer(200, {"servers": [one for one in self.store["servers"].values() if one["host"] == query.get("host", one["host"])]})
+            raise Answer(
+                200,
+                {
+                    "servers": [
+                        one
+                        for one in self.store["servers"].values()
+                        if one["host"] == query.get("host", one["host"]) and one["id"] == query.get("uuid", one["id"])
+                    ]
+                },
+            )
         server = self.store["servers"].get(parts[1])
         if server and parts[2:] == ["action"]:
             self.act(server, next(iter(body)))
@@ -167,13 +247,16 @@ class Cloud:
 
     def act(self, server, action):
         """A migration ends at once on another host, where there is one that is up and enabled."""
-        if action == "os-stop":
-            server["status"] = "SHUTOFF"
-        elif action == "confirmResize":
+        if action in ("os-stop", "confirmResize"):
             server["status"] = "SHUTOFF"
         else:
-            others = [one["host"] for one in self.store["hosts"].values()
-                      if (one["status"], one["state"]) == ("enabled", "up") and one["host"] != server["host"] and not one.get("full")]
+            others = [
+                one["host"]
+                for one in self.store["hosts"].values()
+                if (one["status"], one["state"]) == ("enabled", "up")
+                and one["host"] != server["host"]
+                and not one.get("full")
+            ]
             if not others:
                 self.add("migrations", source_compute=server["host"], status="error", created_at=next(self.ids))
                 return
@@ -192,15 +275,24 @@ def fake_openstack():
         def serve(self):
             url = urlsplit(self.path)
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            document = json.loads(data) if data and self.headers.get("Content-Type") == "application/json" \
-                and not url.path.startswith("/image/v2/images") else data
+            document = (
+                json.loads(data)
+                if data
+                and self.headers.get("Content-Type") == "application/json"
+                and not url.path.startswith("/image/v2/images")
+                else data
+            )
             try:
                 with cloud.lock:
                     cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), document, self.headers)
             except Answer as answer:
                 text = json.dumps(answer.body).encode() if answer.body is not None else b""
                 self.send_response(answer.status)
-                for key, value in {**answer.headers, "Content-Type": "application/json", "Content-Length": len(text)}.items():
+                for key, value in {
+                    **answer.headers,
+                    "Content-Type": "application/json",
+                    "Content-Length": len(text),
+                }.items():
                     self.send_header(key, str(value))
                 self.end_headers()
                 self.wfile.write(text)

@@ -1,4 +1,4 @@
-"""Module compute_cells against a real MariaDB with Nova's tables, and a nova-manage that writes to them as Nova's does."""
+"""Module compute_cells against a real MariaDB with Nova's tables, and a nova-manage that writes as Nova's does."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ from kit import Story, run_module, twelve_cases
 
 TABLES = """
 DROP DATABASE IF EXISTS nova_api; CREATE DATABASE nova_api; DROP DATABASE IF EXISTS nova; CREATE DATABASE nova;
-CREATE TABLE nova_api.cell_mappings (uuid VARCHAR(36) UNIQUE, name VARCHAR(255), transport_url TEXT, database_connection TEXT);
+CREATE TABLE nova_api.cell_mappings (uuid VARCHAR(36) UNIQUE, name VARCHAR(255), transport_url TEXT,
+database_connection TEXT);
 CREATE TABLE nova_api.host_mappings (host VARCHAR(255));
 CREATE TABLE nova.compute_nodes (host VARCHAR(255), deleted INT DEFAULT 0);
 """
@@ -18,10 +19,13 @@ MANAGE = r"""#!/bin/sh
 shift; command=$1; shift
 for word; do case $word in --*) key=$(echo "${word#--}" | tr - _);; *) eval "$key=\$word";; esac; done
 case $command in
-map_cell0) echo "INSERT INTO cell_mappings VALUES ('00000000-0000-0000-0000-000000000000','cell0','none:///','$database_connection')";;
+map_cell0) echo "INSERT INTO cell_mappings VALUES ('00000000-0000-0000-0000-000000000000','cell0','none:///',
+'$database_connection')";;
 create_cell) echo "INSERT INTO cell_mappings VALUES (UUID(),'$name','$transport_url','$database_connection')";;
-update_cell) echo "UPDATE cell_mappings SET transport_url='$transport_url', database_connection='$database_connection' WHERE uuid='$cell_uuid'";;
-discover_hosts) echo "INSERT INTO host_mappings SELECT host FROM nova.compute_nodes WHERE host NOT IN (SELECT host FROM host_mappings)";;
+update_cell) echo "UPDATE cell_mappings SET transport_url='$transport_url', database_connection='$database_connection'
+WHERE uuid='$cell_uuid'";;
+discover_hosts) echo "INSERT INTO host_mappings SELECT host FROM nova.compute_nodes WHERE host NOT IN (SELECT host
+FROM host_mappings)";;
 esac | mariadb --no-defaults -u root -S SOCKET nova_api
 """
 
@@ -47,14 +51,21 @@ def arguments(mariadb, **changes):
 
 
 def rows(sql):
-    return sorted(sql("SELECT name, transport_url, database_connection FROM nova_api.cell_mappings; SELECT host FROM nova_api.host_mappings"))
+    return sorted(
+        sql(
+            "SELECT name, transport_url, database_connection FROM nova_api.cell_mappings;"
+            "SELECT host FROM nova_api.host_mappings"
+        )
+    )
 
 
 def test_twelve_cases_without_removal(nova, mariadb):
     """A cell and its hosts are never unmapped by a declaration: that would lose servers."""
     nova("INSERT INTO nova.compute_nodes (host) VALUES ('cmp1')")
     change = arguments(mariadb, discover=True)
-    twelve_cases(Story("compute_cells", create=arguments(mariadb), change=change, remove=None, state=lambda: rows(nova)))
+    twelve_cases(
+        Story("compute_cells", create=arguments(mariadb), change=change, remove=None, state=lambda: rows(nova))
+    )
 
 
 def test_no_password_is_stored(nova, mariadb):
@@ -66,7 +77,10 @@ def test_no_password_is_stored(nova, mariadb):
 
 def test_a_cell_that_was_mapped_with_its_password_gets_the_template_and_shows_nothing(nova, mariadb):
     run_module("compute_cells", **arguments(mariadb))
-    nova("UPDATE nova_api.cell_mappings SET database_connection='mysql+pymysql://nova:geheim@10.0.0.1:3306/nova' WHERE name='cell1'")
+    nova(
+        "UPDATE nova_api.cell_mappings SET database_connection='mysql+pymysql://nova:geheim@10.0.0.1:3306/nova' "
+        "WHERE name='cell1'"
+    )
     told = run_module("compute_cells", **arguments(mariadb))
     assert told["changed"]
     assert "geheim" not in str(told)

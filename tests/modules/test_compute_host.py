@@ -7,8 +7,10 @@ from kit import Story, run_module, twelve_cases
 @pytest.fixture
 def hosts(cloud):
     """Two compute hosts that are up, by name."""
-    return {name: cloud.add("hosts", binary="nova-compute", host=name, state="up", status="enabled", disabled_reason=None)
-            for name in ("cmp1", "cmp2")}
+    return {
+        name: cloud.add("hosts", binary="nova-compute", host=name, state="up", status="enabled", disabled_reason=None)
+        for name in ("cmp1", "cmp2")
+    }
 
 
 @pytest.fixture(autouse=True)

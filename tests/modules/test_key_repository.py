@@ -76,7 +76,7 @@ def test_access_is_mended(repository):
 def test_a_promotion_that_was_interrupted_is_completed(repository):
     run_module("key_repository", **arguments(repository))
     staged = (repository / "0").read_bytes()
-    os.link(repository / "0", repository / "2")   # killed here
+    os.link(repository / "0", repository / "2")  # killed here
     assert prove(repository)["keys"] == [0, 1, 2]
     assert (repository / "2").read_bytes() == staged
     assert (repository / "0").read_bytes() != staged
@@ -92,7 +92,10 @@ def test_commands_run_before_a_rotation_and_stop_it_when_they_fail(repository):
     run_module("key_repository", **arguments(repository))
     age(repository, 100)
     before = look(repository)
-    told = run_module("key_repository", **arguments(repository, state="rotated", rotate_after="60", before=[["sh", "-c", "echo no; exit 4"]]))
+    told = run_module(
+        "key_repository",
+        **arguments(repository, state="rotated", rotate_after="60", before=[["sh", "-c", "echo no; exit 4"]]),
+    )
     assert "ended with status 4" in told["msg"]
     assert look(repository) == before
     told = run_module("key_repository", **arguments(repository, state="rotated", rotate_after="60", before=[["true"]]))
@@ -101,4 +104,7 @@ def test_commands_run_before_a_rotation_and_stop_it_when_they_fail(repository):
 
 def test_an_age_that_is_none_is_refused(repository):
     run_module("key_repository", **arguments(repository))
-    assert "rotate_after is 'soon'" in run_module("key_repository", **arguments(repository, state="rotated", rotate_after="soon"))["msg"]
+    assert (
+        "rotate_after is 'soon'"
+        in run_module("key_repository", **arguments(repository, state="rotated", rotate_after="soon"))["msg"]
+    )

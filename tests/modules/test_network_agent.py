@@ -6,14 +6,17 @@ from kit import Story, run_module, twelve_cases
 
 @pytest.fixture
 def agents(cloud):
-    return [cloud.add("agents", binary=binary, host="net1", alive=True, admin_state_up=True) for binary in ("neutron-l3-agent", "neutron-dhcp-agent")]
+    return [
+        cloud.add("agents", binary=binary, host="net1", alive=True, admin_state_up=True)
+        for binary in ("neutron-l3-agent", "neutron-dhcp-agent")
+    ]
 
 
 def test_twelve_cases(cloud, agents, login):
     """Agents make themselves: one down, all down, all up are the three verbs."""
     base = {**login, "host": "net1"}
-    twelve_cases(Story("network_agent", {**base, "binary": "neutron-l3-agent", "state": "down"}, {**base, "state": "down"}, base,
-                       state=cloud.snapshot))  # fmt: skip
+    one, both = {**base, "binary": "neutron-l3-agent", "state": "down"}, {**base, "state": "down"}
+    twelve_cases(Story("network_agent", one, both, base, state=cloud.snapshot))
 
 
 def test_only_an_agent_that_lives_is_up(cloud, agents, login):

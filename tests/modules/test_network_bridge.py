@@ -25,7 +25,9 @@ def switch(tmp_path_factory):
                 break
             time.sleep(0.05)
         subprocess.run(["ovs-vsctl", f"--db={database}", "--no-wait", "init"], check=True)
-        daemon = subprocess.Popen(["ovs-vswitchd", "--enable-dummy=override", "--disable-system", *common, f"{work}/v.ctl", database])
+        daemon = subprocess.Popen(
+            ["ovs-vswitchd", "--enable-dummy=override", "--disable-system", *common, f"{work}/v.ctl", database]
+        )
         yield database
     finally:
         for process in filter(None, (daemon, server)):
@@ -34,8 +36,23 @@ def switch(tmp_path_factory):
 
 
 def state(database):
-    shown = subprocess.run(["ovs-vsctl", f"--db={database}", "--format=json", "--columns=name,datapath_type,external_ids", "list", "Bridge",
-                            "--", "--columns=external_ids", "list", "Open_vSwitch"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [
+            "ovs-vsctl",
+            f"--db={database}",
+            "--format=json",
+            "--columns=name,datapath_type,external_ids",
+            "list",
+            "Bridge",
+            "--",
+            "--columns=external_ids",
+            "list",
+            "Open_vSwitch",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [json.loads(line)["data"] for line in shown.stdout.splitlines()]
 
 

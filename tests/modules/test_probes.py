@@ -7,20 +7,27 @@ import time
 import pytest
 from kit import run_module
 
-UNIT = "Id={name}\nLoadState={load}\nActiveState={active}\nSubState=x\nResult=exit-code\nNRestarts={restarts}\n" \
-       "ActiveEnterTimestampMonotonic={since}\n"
+UNIT = (
+    "Id={name}\nLoadState={load}\nActiveState={active}\nSubState=x\nResult=exit-code\nNRestarts={restarts}\n"
+    "ActiveEnterTimestampMonotonic={since}\n"
+)
 
 
 @pytest.fixture
 def systemctl(tmp_path, monkeypatch):
     """A function that says what systemctl shows from now on; the journal has one line."""
-    for name, script in {"systemctl": f"cat {tmp_path}/shown", "journalctl": "echo started with admin-password"}.items():
+    for name, script in {
+        "systemctl": f"cat {tmp_path}/shown",
+        "journalctl": "echo started with admin-password",
+    }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     def say(active="active", restarts=0, since=1, load="loaded"):
-        (tmp_path / "shown").write_text(UNIT.format(name="a.service", load=load, active=active, restarts=restarts, since=since))
+        (tmp_path / "shown").write_text(
+            UNIT.format(name="a.service", load=load, active=active, restarts=restarts, since=since)
+        )
 
     return say
 
@@ -31,10 +38,13 @@ def ask(*probes, **changes):
 
 def test_probes_pass_side_by_side_and_change_nothing(cloud, login):
     address = cloud.root.split("//")[1].split(":")
-    told = ask({"name": "tcp", "kind": "tcp", "host": address[0], "port": int(address[1])},
-               {"name": "http", "kind": "http", "url": f"{cloud.root}/identity/v3"},
-               {"name": "401 is an answer", "kind": "http", "url": f"{cloud.root}/identity/v3/users"},
-               *({"name": f"sleep {number}", "kind": "command", "argv": ["sleep", "0.3"]} for number in range(4)), **login)
+    told = ask(
+        {"name": "tcp", "kind": "tcp", "host": address[0], "port": int(address[1])},
+        {"name": "http", "kind": "http", "url": f"{cloud.root}/identity/v3"},
+        {"name": "401 is an answer", "kind": "http", "url": f"{cloud.root}/identity/v3/users"},
+        *({"name": f"sleep {number}", "kind": "command", "argv": ["sleep", "0.3"]} for number in range(4)),
+        **login,
+    )
     assert told["changed"] is False
     assert len(told["seconds"]) == 7
     assert max(told["seconds"].values()) < 1.2
@@ -58,7 +68,10 @@ def test_check_mode_looks_once_and_tells_what_it_would_wait_for():
 
 def test_a_failure_tells_service_unit_cause_and_masked_journal(systemctl):
     systemctl(active="activating", restarts=7)
-    told = ask({"name": "a", "service": "nova", "kind": "unit", "unit": "a.service"}, secrets={"identity/admin": "admin-password"})
+    told = ask(
+        {"name": "a", "service": "nova", "kind": "unit", "unit": "a.service"},
+        secrets={"identity/admin": "admin-password"},
+    )
     assert told["failure"]["service"] == "nova"
     assert told["failure"]["unit"] == "a.service"
     assert "a.service is activating" in told["failure"]["cause"]
@@ -102,7 +115,10 @@ def test_compute_must_be_up_on_each_host(cloud, login):
 
 
 def test_a_wrong_password_is_told(cloud, login):
-    told = ask({"name": "compute", "kind": "openstack", "check": "compute"}, **{**login, "secrets": {"identity/admin": "wrong"}})
+    told = ask(
+        {"name": "compute", "kind": "openstack", "check": "compute"},
+        **{**login, "secrets": {"identity/admin": "wrong"}},
+    )
     assert "admin cannot log in at" in told["msg"]
 
 

@@ -28,8 +28,7 @@ def dump(connection, database):
     statements, heads = [], {}
     connection.select_db(database)
     for table in sorted(tables):
-        create = rows(cursor, f"SHOW CREATE TABLE `{table}`")[0][1]
-        statements.append(re.sub(r" AUTO_INCREMENT=\d+", "", create))
+        statements.append(steady(rows(cursor, f"SHOW CREATE TABLE `{table}`")[0][1]))
         content = sorted(rows(cursor, f"SELECT * FROM `{table}`"), key=repr)
         if [column[0] for column in cursor.description] == ["version_num"] and content:
             heads[table] = [row[0] for row in content]
@@ -37,6 +36,15 @@ def dump(connection, database):
             values = ",\n".join("(%s)" % ",".join(literal(connection, value) for value in row) for row in content)
             statements.append(f"INSERT INTO `{table}` VALUES\n{values}")
     return HEADER + "".join(statement + ";\n" for statement in statements) + "SET FOREIGN_KEY_CHECKS=1;\n", heads
+
+
+def steady(create):
+    """A CREATE TABLE without its counter, and with its keys sorted: migrations make them in an order that varies."""
+    first, *lines, last = create.splitlines()
+    lines = [line.rstrip(",") for line in lines]
+    columns = [line for line in lines if line.startswith("  `")]
+    keys = sorted(line for line in lines if not line.startswith("  `"))
+    return "\n".join([first, ",\n".join(columns + keys), re.sub(r" AUTO_INCREMENT=\d+", "", last)])
 
 
 def rows(cursor, query, *arguments):

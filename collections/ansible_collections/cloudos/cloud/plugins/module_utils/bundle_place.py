@@ -87,7 +87,7 @@ class Place:
             raise Failure(
                 f"{self.squashfs} cannot be mounted",
                 unit=self.unit.name,
-                log=journal(self.unit.name, 5),
+                log=failure.facts["log"] + journal(self.unit.name, 5),
                 next_step="look whether the node has loop devices and squashfs: losetup --find",
             ) from failure
 

@@ -15,7 +15,7 @@ class CloudOperation(Operation):
     Errors of the APIs end as failures that tell the API's own words.
     """
 
-    service = None   # who is named in a failure
+    service = None  # who is named in a failure
 
     def __init__(self, module):
         super().__init__(module)
@@ -45,8 +45,11 @@ class CloudOperation(Operation):
         except Exception as error:
             if type(error).__module__.split(".")[0] not in ("openstack", "keystoneauth1", "requests"):
                 raise
-            raise Failure(self.mask(f"{type(error).__name__}: {error}"), service=self.service,
-                          next_step="look at the service's journal on the control node") from error
+            raise Failure(
+                self.mask(f"{type(error).__name__}: {error}"),
+                service=self.service,
+                next_step="look at the service's journal on the control node",
+            ) from error
 
     def _connect(self, cloud):
         use_bundle()
@@ -57,7 +60,17 @@ class CloudOperation(Operation):
         login = {"username": "admin", "project": "admin", "domain": "Default", **self.reveal(cloud)}
         self.module.no_log_values.add(login["password"])
         return openstack.connect(
-            auth_type="v3password", load_yaml_config=False, load_envvars=False, region_name=login.get("region"), cacert=login.get("cafile"),
-            auth={"auth_url": login["auth_url"], "username": login["username"], "password": login["password"],
-                  "project_name": login["project"], "user_domain_name": login["domain"], "project_domain_name": login["domain"]},
-        )  # fmt: skip
+            load_yaml_config=False,
+            load_envvars=False,
+            region_name=login.get("region"),
+            cacert=login.get("cafile"),
+            auth_type="v3password",
+            auth={
+                "auth_url": login["auth_url"],
+                "username": login["username"],
+                "password": login["password"],
+                "project_name": login["project"],
+                "user_domain_name": login["domain"],
+                "project_domain_name": login["domain"],
+            },
+        )

@@ -87,7 +87,10 @@ get() { timeout 5 wget -q -O - "$metadata/$1" 2>/dev/null; }
 
 from_service() {
     ls /run/network.* >/dev/null 2>&1 && get latest/meta-data/instance-id >/run/instance-id || return 1
-    for index in $(get latest/meta-data/public-keys/ | cut -d= -f1); do get latest/meta-data/public-keys/$index/openssh-key; echo; done >/run/keys
+    for index in $(get latest/meta-data/public-keys/ | cut -d= -f1); do
+        get latest/meta-data/public-keys/$index/openssh-key
+        echo
+    done >/run/keys
     get latest/meta-data/hostname >/run/hostname
     get latest/user-data >/run/user-data
 }
@@ -96,8 +99,9 @@ from_drive() {
     device=$(blkid | grep 'LABEL="config-2"' | cut -d: -f1)
     mkdir -p $drive
     [ -n "$device" ] && mount -o ro $device $drive 2>/dev/null || return 1
-    grep -o '"ssh-[^"]*"\|"ecdsa-[^"]*"' $drive/openstack/latest/meta_data.json | sed 's/\\n"$/"/; s/^"//; s/"$//' | sort -u >/run/keys
-    sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p' $drive/openstack/latest/meta_data.json >/run/hostname
+    told=$drive/openstack/latest/meta_data.json
+    grep -o '"ssh-[^"]*"\|"ecdsa-[^"]*"' $told | sed 's/\\n"$/"/; s/^"//; s/"$//' | sort -u >/run/keys
+    sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p' $told >/run/hostname
     cp $drive/openstack/latest/user_data /run/user-data 2>/dev/null
     umount $drive
 }
@@ -105,7 +109,7 @@ from_drive() {
 tries=0
 until source=service && from_service || { source=drive && from_drive; }; do
     tries=$((tries + 1))
-    [ $tries -ge 120 ] && { echo "no metadata service and no config drive after $tries tries"; exit 1; }
+    [ $((tries % 60)) -eq 0 ] && echo "no metadata service and no config drive after $tries tries; trying on"
     sleep 1
 done
 [ -s /run/hostname ] && hostname "$(cut -d. -f1 /run/hostname)"

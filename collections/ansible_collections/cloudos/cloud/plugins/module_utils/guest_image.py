@@ -1,7 +1,7 @@
 """Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, and the files of guest_files.
 
-A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing runs in
-a chroot, so an ordinary user could build it; what goes into it is named by a digest.
+A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing
+runs in a chroot, so an ordinary user could build it; what goes into it is named by a digest.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def copy_modules(debian, root, version):
 
 
 def required(listed, wanted, builtin):
-    """Paths of the wanted modules and all they depend on. listed: path -> paths (modules.dep); builtin: text of that index."""
+    """Paths of the wanted modules and their needs. listed: path -> paths (modules.dep); builtin: text of that index."""
     by_name = {_module(path): path for path in listed}
     inside = {_module(path) for path in builtin.split()}
     missing = [name for name in wanted if name not in by_name and name not in inside]
@@ -215,7 +215,7 @@ def make_disk(work, kernel):
 
 
 def disk_sectors(payload):
-    """Sectors of a disk for so many bytes of files, a whole number of MiB; FAT16 needs a partition of 9 MiB at least."""
+    """Sectors of a disk for so many bytes of files, in whole MiB; FAT16 needs a partition of 9 MiB at least."""
     mebibytes = max(9, (payload + payload // 50) // 2**20 + 2)
     return START + mebibytes * 2048
 

@@ -1,6 +1,7 @@
 """A session with the cloud's APIs as JSON, for modules that look often and should not spend a second on imports.
 
-Only the standard library is used, so that a node without a bundle can look as well. Modules for whole resources use openstacksdk.
+Only the standard library is used, so that a node without a bundle can look as well. Modules for whole resources use
+openstacksdk.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import urllib.request
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 ABSENT = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-STARTING = (502, 503, 504)   # the front end's answers while nobody behind it is ready
+STARTING = (502, 503, 504)  # the front end's answers while nobody behind it is ready
 
 
 class Unreachable(Exception):
@@ -25,7 +26,9 @@ class Unreachable(Exception):
 
     def __init__(self, url, reason):
         super().__init__(f"{url}: {reason}")
-        self.absent = isinstance(reason, (socket.gaierror, FileNotFoundError)) or getattr(reason, "errno", None) in ABSENT
+        self.absent = (
+            isinstance(reason, (socket.gaierror, FileNotFoundError)) or getattr(reason, "errno", None) in ABSENT
+        )
 
 
 class Denied(Exception):
@@ -74,7 +77,7 @@ class Keystone:
             try:
                 return self.login(*credentials)
             except Unreachable as problem:
-                if problem.absent and not patient or time.monotonic() > deadline:
+                if (problem.absent and not patient) or time.monotonic() > deadline:
                     raise
             except Refused as problem:
                 if problem.code not in STARTING or time.monotonic() > deadline:
@@ -83,28 +86,38 @@ class Keystone:
 
     def endpoint(self, service_type):
         """Internal (else public) URL of a service in the session's region."""
-        found = {endpoint["interface"]: endpoint["url"].rstrip("/") for entry in self.catalog if entry["type"] == service_type
-                 for endpoint in entry["endpoints"] if self.region in (None, endpoint["region"])}
+        found = {
+            endpoint["interface"]: endpoint["url"].rstrip("/")
+            for entry in self.catalog
+            if entry["type"] == service_type
+            for endpoint in entry["endpoints"]
+            if self.region in (None, endpoint["region"])
+        }
         if not found:
-            raise Failure(f"no {service_type} service in the catalog of {self.auth_url}", service="keystone",
-                          next_step="run playbooks/site.yml, which fills the catalog")
+            raise Failure(
+                f"no {service_type} service in the catalog of {self.auth_url}",
+                service="keystone",
+                next_step="run playbooks/site.yml, which fills the catalog",
+            )
         return found.get("internal") or found["public"]
 
     def call(self, method, path, body=None, service="identity"):
-        """Body (parsed JSON, or None) of the answer. `path` is below the service's endpoint; Keystone's is the auth_url.
+        """Body (parsed JSON, or None) of the answer. `path` is below the service's endpoint (auth_url).
 
-        A process that has just started may refuse what it allows a moment later: oslo.policy answers 403 to a request that comes
-        while another thread is loading its rules. Such answers are asked for again, and server errors where nothing is written.
+        A process that has just started may refuse what it allows a moment later: oslo.policy answers 403 to a request
+        that comes
+        while another thread is loading its rules. Such answers are asked for again, and server errors where nothing
+        is written.
         """
         base = self.auth_url if service == "identity" else self.endpoint(service)
-        for pause in (0.2, 0.5, 1.0, None):
+        for pause in (0.2, 0.5, 1.0):
             try:
                 return self._send(method, base + path, body)[1]
             except Refused as refused:
-                again = refused.code == 403 or (refused.code >= 500 and method == "GET")
-                if pause is None or not again:
+                if refused.code != 403 and (refused.code < 500 or method != "GET"):
                     raise
             time.sleep(pause)
+        return self._send(method, base + path, body)[1]
 
     def get(self, path, service="identity"):
         """Body of a GET."""
@@ -133,7 +146,10 @@ class Keystone:
 
 def _unreachable(url, reason):
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return Failure(f"the certificate of {url} is not trusted: {reason.verify_message}", next_step="give the cloud's CA as cafile")
+        return Failure(
+            f"the certificate of {url} is not trusted: {reason.verify_message}",
+            next_step="give the cloud's CA as cafile",
+        )
     return Unreachable(url, reason)
 
 

@@ -1,10 +1,10 @@
 """Whether KVM really runs guests here; /dev/kvm alone tells little.
 
-There are machines, virtual ones above all, whose /dev/kvm opens and creates virtual machines that then hang, or run many
-times slower than emulation. So a guest is started that does what every operating system does first, and has to end in time.
-It is a boot sector: switch to long mode with paging, then a thousand rounds of CPUID (an exit to the host each) and of
-reloading the page tables, then a write to QEMU's debug exit port. Where KVM works that takes 0.2 s, most of it the firmware.
-The processor is the host's own with all its features, because that is what guests of a compute node get.
+There are machines, virtual ones above all, whose /dev/kvm opens and creates virtual machines that then hang, or run
+many times slower than emulation. So a guest is started that does what every operating system does first, and has to
+end in time. It is a boot sector: switch to long mode with paging, then a thousand rounds of CPUID (an exit to the host
+each) and of reloading the page tables, then a write to QEMU's debug exit port. Emulation needs 0.1 s for it, most of it
+in the firmware. The processor is the host's own with all features, because guests of a compute node get that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ SECTOR = (
 def kvm_works(timeout=TIMEOUT):
     """(True or False, why): whether a guest under KVM comes up and ends within `timeout` seconds.
 
-    Takes 0.2 s where KVM works and at most `timeout` where it hangs; callers keep the answer. Needs nothing but QEMU.
+    Takes well below a second where KVM works and at most `timeout` where it hangs; callers keep the answer. Needs
+    nothing but QEMU.
     """
     if not DEVICE.exists():
         return False, f"there is no {DEVICE}"

@@ -15,15 +15,16 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Deni
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import run
 
-SECONDS = 10    # for one look
-SETTLED = 5.0   # how long a unit that systemd had to restart must have been active since
+SECONDS = 10  # for one look
+SETTLED = 5.0  # how long a unit that systemd had to restart must have been active since
 NOVA = ("nova-scheduler", "nova-conductor", "nova-compute")
 
 
 class Looks:
     """Answers for many probes from several threads; what they share (units, the session) is asked once.
 
-    cloud: credentials as mapping of auth_url, username, password, project, region, cafile. units: all that will be asked for.
+    cloud: credentials as mapping of auth_url, username, password, project, region, cafile. units: all that will be
+    asked for.
     """
 
     def __init__(self, cloud, units=()):
@@ -35,7 +36,13 @@ class Looks:
 
     def at(self, probe):
         """None when the probe passes, else one line that says why not. Failure for a probe that can never pass."""
-        kinds = {"http": self.http, "tcp": self.tcp, "unit": self.unit, "command": self.command, "openstack": self.openstack}
+        kinds = {
+            "http": self.http,
+            "tcp": self.tcp,
+            "unit": self.unit,
+            "command": self.command,
+            "openstack": self.openstack,
+        }
         if probe["kind"] not in kinds:
             raise Failure(f"probe {probe['name']} is of kind {probe['kind']}; there are {', '.join(kinds)}")
         return kinds[probe["kind"]](probe)
@@ -71,7 +78,8 @@ class Looks:
             return f"there is no unit {name}"
         state = shown["ActiveState"]
         if state != "active":
-            return f"{name} is {state} ({shown['SubState']}, result {shown['Result']}, restarted {shown['NRestarts']} times)"
+            told = f"{shown['SubState']}, result {shown['Result']}, restarted {shown['NRestarts']} times"
+            return f"{name} is {state} ({told})"
         # systemd's clock is the monotonic one, in microseconds.
         active = time.monotonic() - int(shown["ActiveEnterTimestampMonotonic"]) / 1e6
         if shown["NRestarts"] != "0" and active < SETTLED:
@@ -123,23 +131,39 @@ class Looks:
     def _compute(self, session, probe):
         services = session.get("/os-services", service="compute")["services"]
         up = {(service["binary"], service["host"]) for service in services if service["state"] == "up"}
-        down = [f"{service['binary']} on {service['host']}" for service in services
-                if service["state"] != "up" and service["status"] == "enabled"]
+        down = [
+            f"{service['binary']} on {service['host']}"
+            for service in services
+            if service["state"] != "up" and service["status"] == "enabled"
+        ]
         missing = [f"{binary}" for binary in NOVA if binary not in {name for name, _host in up}]
         missing += [f"nova-compute on {host}" for host in probe.get("hosts", ()) if ("nova-compute", host) not in up]
         if not missing and not down and probe.get("mapped"):
-            known = {entry["hypervisor_hostname"].split(".")[0] for entry in session.get("/os-hypervisors", "compute")["hypervisors"]}
+            known = {
+                entry["hypervisor_hostname"].split(".")[0]
+                for entry in session.get("/os-hypervisors", "compute")["hypervisors"]
+            }
             missing += [f"a cell for {host}" for host in probe.get("hosts", ()) if host.split(".")[0] not in known]
         return _lacking(missing, down, "Nova")
 
     def _agents(self, session, probe):
         agents = session.get("/v2.0/agents", service="network")["agents"]
         alive = {(agent["binary"], agent["host"]) for agent in agents if agent["alive"]}
-        down = [f"{agent['binary']} on {agent['host']}" for agent in agents if not agent["alive"] and agent["admin_state_up"]]
+        down = [
+            f"{agent['binary']} on {agent['host']}"
+            for agent in agents
+            if not agent["alive"] and agent["admin_state_up"]
+        ]
         missing = [] if agents else ["any agent"]
-        missing += [f"{binary} on {host}" for binary, hosts in probe.get("agents", {}).items() for host in hosts
-                    if (binary, host) not in alive]
-        missing += [f"an agent on {host}" for host in probe.get("hosts", ()) if host not in {agent["host"] for agent in agents}]
+        missing += [
+            f"{binary} on {host}"
+            for binary, hosts in probe.get("agents", {}).items()
+            for host in hosts
+            if (binary, host) not in alive
+        ]
+        missing += [
+            f"an agent on {host}" for host in probe.get("hosts", ()) if host not in {agent["host"] for agent in agents}
+        ]
         return _lacking(missing, down, "Neutron")
 
 
@@ -149,11 +173,18 @@ def show(units):
         return {}
     wanted = "Id,LoadState,ActiveState,SubState,Result,NRestarts,ActiveEnterTimestampMonotonic"
     try:
-        shown = subprocess.run(["systemctl", "show", "--property", wanted, "--", *units], capture_output=True, text=True,
-                               check=False, timeout=30)
+        shown = subprocess.run(
+            ["systemctl", "show", "--property", wanted, "--", *units],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
     except FileNotFoundError:
         return {}
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.stdout.split("\n\n")]
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.stdout.split("\n\n")
+    ]
     return {name: {"NRestarts": "0", **block} for name, block in zip(units, filter(None, blocks), strict=False)}
 
 

@@ -13,28 +13,38 @@ def run(argv, user=None, environment=None, timeout=600, service=None, secrets=()
     """Output (stdout, str) of a command, run as `user` with the bundle's programs first on PATH.
 
     argv: list of str; secrets never belong there, pass them in `environment`. secrets: values to hide in a failure.
-    Raises Failure with the last lines of the output for an exit status that is not in `accept`, or after `timeout` seconds.
+    Raises Failure with the last lines of the output for an exit status that is not in `accept`, or after `timeout`
+    seconds.
     """
     try:
         done = subprocess.run(argv, env=_environment(user, environment), **_identity(user), cwd="/", timeout=timeout,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # fmt: skip
     except FileNotFoundError as error:
-        raise Failure(f"there is no program {argv[0]}", service=service,
-                      next_step=f"look whether {BUNDLE} is in place: systemctl status opt-cloudos-*") from error
+        raise Failure(
+            f"there is no program {argv[0]}",
+            service=service,
+            next_step=f"look whether {BUNDLE} is in place: systemctl status opt-cloudos-*",
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"`{' '.join(argv)}` did not end within {timeout} s", service=service,
-                      log=_last(_text(error.stdout) + _text(error.stderr), secrets)) from error
+        raise Failure(
+            f"`{' '.join(argv)}` did not end within {timeout} s",
+            service=service,
+            log=_last(_text(error.stdout) + _text(error.stderr), secrets),
+        ) from error
     if done.returncode not in accept:
-        raise Failure(f"`{' '.join(argv)}` ended with status {done.returncode}", service=service,
-                      log=_last(done.stdout + done.stderr, secrets))
+        raise Failure(
+            f"`{' '.join(argv)}` ended with status {done.returncode}",
+            service=service,
+            log=_last(done.stdout + done.stderr, secrets),
+        )
     return done.stdout
 
 
 def journal(unit, lines=20):
     """The unit's newest lines in the journal, oldest first; empty where there is no journal."""
+    argv = ["journalctl", "--unit", unit, "--lines", str(lines), "--output", "cat", "--no-pager", "--quiet"]
     try:
-        shown = subprocess.run(["journalctl", "--unit", unit, "--lines", str(lines), "--output", "cat", "--no-pager", "--quiet"],
-                               capture_output=True, text=True, check=False, timeout=20)  # fmt: skip
+        shown = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
     except FileNotFoundError:
         return []
     return shown.stdout.splitlines()

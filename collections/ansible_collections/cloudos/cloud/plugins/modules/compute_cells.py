@@ -7,8 +7,10 @@ DOCUMENTATION = r"""
 module: compute_cells
 short_description: Map Nova's cells and compute hosts
 description:
-  - Keeps cell 0 and one more cell in Nova's API database, and, with O(discover), the mapping of all compute hosts that have registered.
-  - Cells are mapped by templates that Nova fills from its configuration, so that neither a password nor an address is stored.
+  - Keeps cell 0 and one more cell in Nova's API database, and, with O(discover), the mapping of all compute hosts
+    that have registered.
+  - Cells are mapped by templates that Nova fills from its configuration, so that neither a password nor an address is
+    stored.
   - Looks with one query for each through the database's local socket; changes only through C(nova-manage).
 options:
   run_as: {description: User that runs C(nova-manage)., type: str, default: nova}
@@ -49,7 +51,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.processes import jou
 
 CELL0 = "00000000-0000-0000-0000-000000000000"
 LOGIN = "{scheme}://{username}:{password}@{hostname}:{port}/"
-ABSENT = ("ERROR 1049", "ERROR 1146")   # no such database, no such table
+ABSENT = ("ERROR 1049", "ERROR 1146")  # no such database, no such table
 
 
 class ComputeCells(Operation):
@@ -66,9 +68,11 @@ class ComputeCells(Operation):
     }
 
     def found(self):
-        """{"cell <name>": its two URLs, "host <name>": "mapped" or "registered"}; empty where there is no database yet."""
+        """{"cell <name>": its URLs, "host <name>": "mapped" or "registered"}; empty where there is no database yet."""
         self.uuids = {}
-        rows = self.query(f"SELECT uuid, name, transport_url, database_connection FROM {self.name('api_database')}.cell_mappings")
+        rows = self.query(
+            f"SELECT uuid, name, transport_url, database_connection FROM {self.name('api_database')}.cell_mappings"
+        )
         if rows is None:
             return {}
         state = {}
@@ -82,9 +86,13 @@ class ComputeCells(Operation):
         return state
 
     def wanted(self):
-        state = {"cell cell0": {"transport_url": "none:///", "database_connection": self.template("cell0_database")},
-                 f"cell {self.params['cell']}": {"transport_url": LOGIN + "{path}?{query}",
-                                                 "database_connection": self.template("database")}}
+        state = {
+            "cell cell0": {"transport_url": "none:///", "database_connection": self.template("cell0_database")},
+            f"cell {self.params['cell']}": {
+                "transport_url": LOGIN + "{path}?{query}",
+                "database_connection": self.template("database"),
+            },
+        }
         if self.params["discover"]:
             hosts = sorted({*self.hosts, *self.params["hosts"]})
             state |= {f"host {host}": "mapped" for host in hosts}
@@ -97,20 +105,26 @@ class ComputeCells(Operation):
     hosts = ()
 
     def registered(self):
-        """{host: "mapped" or "registered"} once all expected hosts are there; without them after the timeout a Failure."""
+        """{host: "mapped" or "registered"} once all expected hosts are there; Failure after the timeout."""
         deadline = time.monotonic() + self.params["timeout"]
+        sql = (
+            f"SELECT DISTINCT n.host, m.host IS NOT NULL FROM {self.name('database')}.compute_nodes n LEFT JOIN "
+            f"{self.name('api_database')}.host_mappings m ON m.host = n.host WHERE n.deleted = 0"
+        )
         while True:
-            rows = self.query(f"SELECT DISTINCT n.host, m.host IS NOT NULL FROM {self.name('database')}.compute_nodes n LEFT JOIN "  # noqa: S608
-                              f"{self.name('api_database')}.host_mappings m ON m.host = n.host WHERE n.deleted = 0") or ()
+            rows = self.query(sql) or ()
             self.hosts = [host for host, _mapped in rows]
             missing = sorted(set(self.params["hosts"]) - set(self.hosts))
             if not missing or self.rehearsal:
                 return {host: "mapped" if mapped == "1" else "registered" for host, mapped in rows}
             if time.monotonic() > deadline:
-                raise Failure(f"compute host {', '.join(missing)} has not registered within {self.params['timeout']} s",
-                              service="nova", unit="nova-compute.service",
-                              log=[self.mask(line) for line in journal("nova-compute.service")],
-                              next_step=f"on {missing[0]}, read journalctl -u nova-compute; then run the playbook again")
+                raise Failure(
+                    f"compute host {', '.join(missing)} has not registered within {self.params['timeout']} s",
+                    service="nova",
+                    unit="nova-compute.service",
+                    log=[self.mask(line) for line in journal("nova-compute.service")],
+                    next_step=f"on {missing[0]}, read journalctl -u nova-compute; then run the playbook again",
+                )
             time.sleep(0.5)
 
     def converge(self, step):
@@ -121,8 +135,11 @@ class ComputeCells(Operation):
             self.manage("discover_hosts")
             unmapped = sorted(host for host, what in self.registered().items() if what != "mapped")
             if unmapped:
-                raise Failure(f"nova-manage cell_v2 discover_hosts left out {', '.join(unmapped)}", service="nova",
-                              next_step="run it with --verbose as the nova user to see why")
+                raise Failure(
+                    f"nova-manage cell_v2 discover_hosts left out {', '.join(unmapped)}",
+                    service="nova",
+                    next_step="run it with --verbose as the nova user to see why",
+                )
 
     def map_cell(self, key, after):
         urls = ["--database_connection", after["database_connection"]]
@@ -134,7 +151,12 @@ class ComputeCells(Operation):
             self.manage("create_cell", "--name", self.params["cell"], "--transport-url", after["transport_url"], *urls)
 
     def manage(self, *words):
-        run(["nova-manage", "cell_v2", *words], user=self.params["run_as"], service="nova", secrets=self.secrets.values())
+        run(
+            ["nova-manage", "cell_v2", *words],
+            user=self.params["run_as"],
+            service="nova",
+            secrets=self.secrets.values(),
+        )
 
     def name(self, parameter):
         """A database's name, which goes into SQL as it is."""
@@ -154,7 +176,11 @@ class ComputeCells(Operation):
             raise
 
     def result(self, step):
-        return {"hosts": sorted(key.split(" ", 1)[1] for key in step.after if key.startswith("host "))} if self.params["discover"] else {}
+        return (
+            {"hosts": sorted(key.split(" ", 1)[1] for key in step.after if key.startswith("host "))}
+            if self.params["discover"]
+            else {}
+        )
 
 
 def _shown(url):

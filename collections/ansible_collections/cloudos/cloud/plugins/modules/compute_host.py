@@ -7,8 +7,10 @@ DOCUMENTATION = r"""
 module: compute_host
 short_description: Enable, disable or drain a compute host
 description:
-  - C(active), Nova places servers on the host. C(disabled), it places no new ones. C(drained), besides, no server is on it.
-  - Draining migrates running and paused servers live and the others cold, or stops, or waits for their owners, as O(servers) says.
+  - C(active), Nova places servers on the host. C(disabled), it places no new ones. C(drained), besides, no server is
+    on it.
+  - Draining migrates running and paused servers live and the others cold, or stops, or waits for their owners, as
+    O(servers) says.
     It is refused before anything changes where no other enabled host is up to take them.
 options:
   name: {description: The host as Nova names it., type: str, required: true}
@@ -40,7 +42,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-servers: {description: How many servers are on the host; running ones where O(servers=stop)., type: int, returned: always}
+servers: {description: How many servers are on the host; running ones where O(servers=stop)., type: int, returned:
+  always}
 """
 
 import time
@@ -49,7 +52,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CLOUD, 
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 LIVE = ("ACTIVE", "PAUSED")
-AT_A_TIME = 3   # migrations; more at once only make each slower
+AT_A_TIME = 3  # migrations; more at once only make each slower
 
 
 class ComputeHost(CloudOperation):
@@ -101,20 +104,28 @@ class ComputeHost(CloudOperation):
             self.empty()
 
     def refuse_without_room(self):
-        if not any(host.status == "enabled" and host.state == "up" for host in self.hosts if host.host != self.params["name"]):
-            raise Failure(f"no other enabled compute host is up to take the {self.left} servers of {self.params['name']}", service="nova",
-                          next_step="enable another host, or drain with servers: stop or servers: wait")
+        if not any(
+            host.status == "enabled" and host.state == "up" for host in self.hosts if host.host != self.params["name"]
+        ):
+            raise Failure(
+                f"no other enabled compute host is up to take the {self.left} servers of {self.params['name']}",
+                service="nova",
+                next_step="enable another host, or drain with servers: stop or servers: wait",
+            )
 
     def empty(self):
         """Until no server counts any more; a server whose migration went wrong is told by name."""
         deadline = time.monotonic() + self.params["timeout"]
-        begun = {}   # id -> (name, status it had before)
+        begun = {}  # id -> (name, status it had before)
         while servers := self.on_host():
             self.refuse_broken(servers, begun)
             if time.monotonic() > deadline:
                 names = ", ".join(f"{server.name} ({server.status})" for server in servers)
-                raise Failure(f"after {self.params['timeout']} s, still on {self.params['name']}: {names}", service="nova",
-                              next_step="look at these servers; running again goes on with them")
+                raise Failure(
+                    f"after {self.params['timeout']} s, still on {self.params['name']}: {names}",
+                    service="nova",
+                    next_step="look at these servers; running again goes on with them",
+                )
             busy = sum(bool(server.task_state) or server.status == "MIGRATING" for server in servers)
             for server in servers:
                 if server.id not in begun and self.params["servers"] != "wait" and busy < AT_A_TIME:
@@ -137,10 +148,10 @@ class ComputeHost(CloudOperation):
 
     def confirm(self, begun):
         """A cold migration ends when it is confirmed."""
-        for identifier, (_name, status) in list(begun.items()):
-            if status not in LIVE:
-                server = self.compute.find_server(identifier, all_projects=True)
-                if server and server.status == "VERIFY_RESIZE":
+        for identifier, (_name, status) in begun.items():
+            moved = [] if status in LIVE else self.compute.servers(all_projects=True, uuid=identifier)
+            for server in moved:
+                if server.status == "VERIFY_RESIZE":
                     self.compute.confirm_server_resize(server)
 
     def refuse_broken(self, servers, begun):
@@ -148,14 +159,20 @@ class ComputeHost(CloudOperation):
         for server in servers:
             stuck = server.id in begun and not server.task_state and server.status in ("ERROR", begun[server.id][1])
             if stuck and self.failed_migration(server):
-                raise Failure(f"server {server.name} ({server.id}) could not be moved away from {self.params['name']}", service="nova",
-                              next_step=f"openstack server migration list --server {server.id}, and the journal of nova-conductor")
+                raise Failure(
+                    f"server {server.name} ({server.id}) could not be moved away from {self.params['name']}",
+                    service="nova",
+                    next_step=f"openstack server migration list --server {server.id}; journal of nova-conductor",
+                )
 
     def failed_migration(self, server):
         """Whether the newest migration of the server away from this host ended in an error."""
         moves = self.compute.get(f"/os-migrations?instance_uuid={server.id}", microversion="2.59").json()["migrations"]
-        moves = sorted((move for move in moves if move["source_compute"] == self.params["name"]), key=lambda move: move["created_at"])
-        return server.status == "ERROR" or bool(moves) and moves[-1]["status"] in ("error", "failed", "cancelled")
+        moves = sorted(
+            (move for move in moves if move["source_compute"] == self.params["name"]),
+            key=lambda move: move["created_at"],
+        )
+        return server.status == "ERROR" or (bool(moves) and moves[-1]["status"] in ("error", "failed", "cancelled"))
 
     def result(self, step):
         return {"servers": self.left}

@@ -20,7 +20,8 @@ options:
     description: File with the CA that certified Keystone's front end; by default the system's.
     type: path
   admin:
-    description: The administrator; C(user), C(password), C(project), C(role) and C(domain) (by default admin, -, admin, admin, Default).
+    description: The administrator; C(user), C(password), C(project), C(role) and C(domain) (by default admin, -,
+      admin, admin, Default).
     type: dict
     required: true
   region:
@@ -32,7 +33,8 @@ options:
     type: dict
     default: {}
   users:
-    description: Name to C(password), C(project) (default C(service)) and C(roles) (list). Projects and roles are made where absent.
+    description: Name to C(password), C(project) (default C(service)) and C(roles) (list). Projects and roles are made
+      where absent.
     type: dict
     default: {}
   absent:
@@ -105,7 +107,7 @@ class Identity(Operation):
         self.services = self.params["services"]
         self.absent = {"services": [], "users": [], **self.params["absent"]}
         self.keystone = Keystone(self.auth_url(), self.params["cafile"], self.params["region"])
-        self.ids = {}   # "kind name" -> id in Keystone
+        self.ids = {}  # "kind name" -> id in Keystone
         self.bootstrapped = False
         self.seconds = {}
 
@@ -140,22 +142,40 @@ class Identity(Operation):
         state |= {f"role {name}": {"exists": True} for name in sorted(roles)}
         state |= {f"project {name}": {"exists": True} for name in sorted(projects)}
         for name, service in sorted(self.services.items()):
-            state[f"service {name}"] = {"type": service["type"], "description": service.get("description", ""),
-                                        "enabled": True, "endpoints": dict(sorted(service["endpoints"].items()))}
+            state[f"service {name}"] = {
+                "type": service["type"],
+                "description": service.get("description", ""),
+                "enabled": True,
+                "endpoints": dict(sorted(service["endpoints"].items())),
+            }
         for name, user in sorted(self.users.items()):
-            state[f"user {name}"] = {"password": user["password"], "enabled": True, "project": user.get("project", "service"),
-                                     "roles": sorted(user["roles"])}
+            state[f"user {name}"] = {
+                "password": user["password"],
+                "enabled": True,
+                "project": user.get("project", "service"),
+                "roles": sorted(user["roles"]),
+            }
         return state
 
     def login(self, patient):
         admin = self.admin
-        self.keystone.login_when_up(self.params["timeout"], admin["user"], self.reveal(admin["password"]),
-                                    admin["project"], admin["domain"], patient=patient)
+        self.keystone.login_when_up(
+            self.params["timeout"],
+            admin["user"],
+            self.reveal(admin["password"]),
+            admin["project"],
+            admin["domain"],
+            patient=patient,
+        )
 
     def no_answer(self, problem):
-        return Failure(f"Keystone does not answer within {self.params['timeout']} s: {problem}", service="keystone",
-                       unit="keystone-api.service", log=[self.mask(line) for line in journal("keystone-api.service")],
-                       next_step="mend what the log names, then run the playbook again")
+        return Failure(
+            f"Keystone does not answer within {self.params['timeout']} s: {problem}",
+            service="keystone",
+            unit="keystone-api.service",
+            log=[self.mask(line) for line in journal("keystone-api.service")],
+            next_step="mend what the log names, then run the playbook again",
+        )
 
     def look(self):
         """The state of everything that is named in the arguments; fills `ids`."""
@@ -165,7 +185,10 @@ class Identity(Operation):
             logins = {name: pool.submit(self.knows, name) for name in self.users}
             users = {name: pool.submit(self.one, "user", name) for name in names}
             homes = {name: pool.submit(self.one, "project", name) for name in projects}
-            lists = {kind: pool.submit(self.keystone.get, f"/{kind}") for kind in ("regions", "roles", "services", "endpoints")}
+            lists = {
+                kind: pool.submit(self.keystone.get, f"/{kind}")
+                for kind in ("regions", "roles", "services", "endpoints")
+            }
             lists = {kind: future.result()[kind] for kind, future in lists.items()}
             state = self.look_at_lists(lists)
             state |= {f"project {name}": {"exists": True} for name, home in homes.items() if home.result()}
@@ -173,13 +196,19 @@ class Identity(Operation):
             role_names = {role["id"]: role["name"] for role in lists["roles"]}
             for name, user in users.items():
                 if user.result():
-                    state[f"user {name}"] = self.look_at_user(user.result(), logins.get(name), role_names, dict(granted))
+                    state[f"user {name}"] = self.look_at_user(
+                        user.result(), logins.get(name), role_names, dict(granted)
+                    )
         return state
 
     def look_at_lists(self, lists):
         self.ids |= {f"role {role['name']}": role["id"] for role in lists["roles"]}
         roles = {role for user in self.users.values() for role in user["roles"]}
-        state = {f"region {region['id']}": {"exists": True} for region in lists["regions"] if region["id"] == self.params["region"]}
+        state = {
+            f"region {region['id']}": {"exists": True}
+            for region in lists["regions"]
+            if region["id"] == self.params["region"]
+        }
         state |= {f"role {role['name']}": {"exists": True} for role in lists["roles"] if role["name"] in roles}
         for service in lists["services"]:
             name = service.get("name")
@@ -189,11 +218,18 @@ class Identity(Operation):
 
     def look_at_service(self, service, endpoints):
         self.ids[f"service {service['name']}"] = service["id"]
-        mine = {endpoint["interface"]: endpoint for endpoint in endpoints
-                if endpoint["service_id"] == service["id"] and endpoint["region_id"] == self.params["region"]}
+        mine = {
+            endpoint["interface"]: endpoint
+            for endpoint in endpoints
+            if endpoint["service_id"] == service["id"] and endpoint["region_id"] == self.params["region"]
+        }
         self.ids |= {f"endpoint {service['name']} {interface}": endpoint["id"] for interface, endpoint in mine.items()}
-        return {"type": service["type"], "description": service.get("description") or "", "enabled": service["enabled"],
-                "endpoints": {interface: mine[interface]["url"] for interface in sorted(mine)}}
+        return {
+            "type": service["type"],
+            "description": service.get("description") or "",
+            "enabled": service["enabled"],
+            "endpoints": {interface: mine[interface]["url"] for interface in sorted(mine)},
+        }
 
     def look_at_user(self, user, login, role_names, granted):
         self.ids[f"user {user['name']}"] = user["id"]
@@ -203,8 +239,12 @@ class Identity(Operation):
         project = wanted.get("project", "service")
         roles = granted.get(self.ids.get(f"project {project}"), {}).get(user["id"], ())
         known = login.result()
-        return {"password": wanted["password"] if known else OTHER, "enabled": user["enabled"], "project": project,
-                "roles": sorted(role_names[role] for role in roles)}
+        return {
+            "password": wanted["password"] if known else OTHER,
+            "enabled": user["enabled"],
+            "project": project,
+            "roles": sorted(role_names[role] for role in roles),
+        }
 
     def one(self, kind, name):
         """The user or project of that name in the default domain, or None."""
@@ -224,7 +264,9 @@ class Identity(Operation):
     def knows(self, name):
         """Whether the user can log in with its wanted password."""
         try:
-            Keystone(self.keystone.auth_url, self.params["cafile"]).login(name, self.reveal(self.users[name]["password"]))
+            Keystone(self.keystone.auth_url, self.params["cafile"]).login(
+                name, self.reveal(self.users[name]["password"])
+            )
         except Denied:
             return False
         return True
@@ -240,37 +282,58 @@ class Identity(Operation):
         try:
             self.write(before, step.after)
         except Refused as refused:
-            raise Failure(str(refused), service="keystone", unit="keystone-api.service",
-                          next_step="run the playbook again; what was written stays") from refused
+            raise Failure(
+                str(refused),
+                service="keystone",
+                unit="keystone-api.service",
+                next_step="run the playbook again; what was written stays",
+            ) from refused
         self.seconds["change"] = round(time.monotonic() - start, 2)
 
     def bootstrap(self):
         """Make the administrator, then wait until it can log in; harmless where all of it is there."""
         own = [service["endpoints"] for service in self.services.values() if service["type"] == "identity"]
-        values = {"username": self.admin["user"], "project-name": self.admin["project"], "role-name": self.admin["role"],
-                  "service-name": "keystone", "region-id": self.params["region"]}
+        values = {
+            "username": self.admin["user"],
+            "project-name": self.admin["project"],
+            "role-name": self.admin["role"],
+            "service-name": "keystone",
+            "region-id": self.params["region"],
+        }
         values |= {f"{interface}-url": url for interface, url in (own[0] if own else {}).items()}
         command = shlex.split(self.params["bootstrap"]["command"])
         password = self.reveal(self.admin["password"])
-        run(command + [word for key, value in values.items() for word in (f"--bootstrap-{key}", value)],
-            user=self.params["bootstrap"].get("run_as"), environment={"OS_BOOTSTRAP_PASSWORD": password},
-            service="keystone", secrets=[password])
+        run(
+            command + [word for key, value in values.items() for word in (f"--bootstrap-{key}", value)],
+            user=self.params["bootstrap"].get("run_as"),
+            environment={"OS_BOOTSTRAP_PASSWORD": password},
+            service="keystone",
+            secrets=[password],
+        )
         self.bootstrapped = True
         try:
             self.login(patient=True)
         except Unreachable as problem:
             raise self.no_answer(problem) from problem
         except Denied as denied:
-            raise Failure(f"{self.admin['user']} cannot log in at {self.keystone.auth_url} although Keystone was bootstrapped",
-                          service="keystone", next_step="look whether keystone-manage and the API use the same database") from denied
+            raise Failure(
+                f"{self.admin['user']} cannot log in at {self.keystone.auth_url} although Keystone was bootstrapped",
+                service="keystone",
+                next_step="look whether keystone-manage and the API use the same database",
+            ) from denied
 
     def write(self, before, after):
         """Everything that differs, kind after kind."""
         with ThreadPoolExecutor(8) as pool:
             for kind in ORDER:
-                names = [key.split(" ", 1)[1] for key in after if key.startswith(f"{kind} ") and after[key] != before.get(key)]
+                names = [
+                    key.split(" ", 1)[1]
+                    for key in after
+                    if key.startswith(f"{kind} ") and after[key] != before.get(key)
+                ]
+                keys = [f"{kind} {name}" for name in names]
                 writer = getattr(self, f"write_{kind}")
-                list(pool.map(lambda name: writer(name, before.get(f"{kind} {name}"), after[f"{kind} {name}"]), names))
+                list(pool.map(writer, names, [before.get(key) for key in keys], [after[key] for key in keys]))
             gone = [key for key in before if key not in after]
             list(pool.map(lambda key: self.keystone.call("DELETE", f"/{key.split()[0]}s/{self.ids[key]}"), gone))
 
@@ -292,7 +355,11 @@ class Identity(Operation):
         old = before["endpoints"] if before else {}
         for interface, url in after["endpoints"].items():
             if interface not in old:
-                endpoint = {"service_id": self.ids[f"service {name}"], "region_id": self.params["region"], "interface": interface}
+                endpoint = {
+                    "service_id": self.ids[f"service {name}"],
+                    "region_id": self.params["region"],
+                    "interface": interface,
+                }
                 self.keystone.call("POST", "/endpoints", {"endpoint": {**endpoint, "url": url}})
             elif old[interface] != url:
                 self.update("endpoint", f"{name} {interface}", {"url": url})

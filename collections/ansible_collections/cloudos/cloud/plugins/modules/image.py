@@ -14,7 +14,9 @@ options:
   name: {description: Name of the image., type: str, required: true}
   source: {description: Path on the machine that runs the module or URL (http or https)., type: str}
   checksum:
-    description: SHA-256 of the source, which is verified before the upload; required for a URL, by default that of the file.
+    description:
+      - SHA-256 of the source, verified before the upload; C(sha256:) may precede it.
+      - Required for a URL; by default that of the file.
     type: str
   disk_format: {description: Format of the data., type: str, default: qcow2}
   container_format: {description: Format around it., type: str, default: bare}
@@ -24,7 +26,8 @@ options:
   properties: {description: Further properties; others that the image has are left alone., type: dict, default: {}}
   state: {description: Whether the image is there., type: str, choices: [present, absent], default: present}
   replaced:
-    description: What becomes of an image whose data is replaced - C(deleted), or C(hidden), where servers made from it must still migrate.
+    description: What becomes of an image whose data is replaced - C(deleted), or C(hidden), where servers made from
+      it must still migrate.
     type: str
     choices: [deleted, hidden]
     default: deleted
@@ -49,7 +52,6 @@ sha256: {description: SHA-256 of its data., type: str, returned: when O(state=pr
 
 import contextlib
 import hashlib
-import os
 import tempfile
 import time
 import urllib.error
@@ -58,7 +60,7 @@ import urllib.request
 from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CLOUD, CloudOperation
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
-SHA256 = "owner_specified.openstack.sha256"   # where openstacksdk and openstack.cloud keep it as well
+SHA256 = "owner_specified.openstack.sha256"  # where openstacksdk and openstack.cloud keep it as well
 PIECE = 1 << 20
 PLAIN = ("disk_format", "container_format", "visibility", "min_disk", "min_ram")
 
@@ -83,22 +85,25 @@ class Image(CloudOperation):
     options = {"required_if": [("state", "present", ["source"])]}
 
     def found(self):
-        """{"image": its data's digest and attributes, "leftovers": how many more there are of that name}."""
+        """{"image": its data's digest and attributes, "leftovers": how many more there are of that name, if any}."""
         self.images = self.request("GET", "/images", params={"name": self.params["name"]})["images"]
         self.images.sort(key=lambda image: image["created_at"], reverse=True)
         active = [image for image in self.images if image["status"] == "active"]
         right = [image for image in active if image.get(SHA256) == self.checksum()]
         self.image = next(iter(right or active), None)
-        if not self.images:
-            return {}
-        state = {"leftovers": len([image for image in self.images if image is not self.image])}
-        return {**({"image": self.shown(self.image)} if self.image else {}), **state}
+        leftovers = len([image for image in self.images if image is not self.image])
+        return {
+            **({"image": self.shown(self.image)} if self.image else {}),
+            **({"leftovers": leftovers} if leftovers else {}),
+        }
 
     def wanted(self):
         if self.params["state"] == "absent":
             return {}
         properties = {key: str(value) for key, value in self.params["properties"].items()}
-        return {"image": {"sha256": self.checksum(), **{key: self.params[key] for key in PLAIN}, **properties}, "leftovers": 0}
+        return {
+            "image": {"sha256": self.checksum(), **{key: self.params[key] for key in PLAIN}, **properties},
+        }
 
     def shown(self, image):
         """What of the image the arguments speak about."""
@@ -108,9 +113,12 @@ class Image(CloudOperation):
         """Wanted SHA-256; None where no image is wanted."""
         if self.params["state"] == "present" and not self.params["checksum"]:
             if self.remote:
-                raise Failure(f"the image's source {self.params['source']} is a URL without a checksum", next_step="give its SHA-256")
+                raise Failure(
+                    f"the image's source {self.params['source']} is a URL without a checksum",
+                    next_step="give its SHA-256",
+                )
             self.params["checksum"] = digests(self.params["source"])["sha256"]
-        return self.params["checksum"]
+        return (self.params["checksum"] or "").removeprefix("sha256:").lower() or None
 
     @property
     def remote(self):
@@ -134,13 +142,15 @@ class Image(CloudOperation):
         if not self.remote:
             yield self.params["source"]
             return
-        with tempfile.NamedTemporaryFile(dir="/var/tmp", prefix="cloudos-image-") as file:  # noqa: S108 - may be larger than /tmp
+        with tempfile.NamedTemporaryFile(dir="/var/tmp", prefix="cloudos-image-") as file:
             try:
                 with urllib.request.urlopen(self.params["source"], timeout=60) as answer:  # noqa: S310 - http or https
                     while piece := answer.read(PIECE):
                         file.write(piece)
             except (urllib.error.URLError, OSError) as error:
-                raise Failure(f"{self.params['source']} cannot be fetched: {error}", next_step="check the URL from this machine") from error
+                raise Failure(
+                    f"{self.params['source']} cannot be fetched: {error}", next_step="check the URL from this machine"
+                ) from error
             file.flush()
             yield file.name
 
@@ -148,13 +158,20 @@ class Image(CloudOperation):
         """The new image, active and equal to the file; nothing of it stays where that fails."""
         digest = digests(path)
         if digest["sha256"] != self.checksum():
-            raise Failure(f"SHA-256 of {self.params['source']} is {digest['sha256']}, not {self.checksum()}",
-                          next_step="fetch the file again, or correct the checksum")
+            raise Failure(
+                f"SHA-256 of {self.params['source']} is {digest['sha256']}, not {self.checksum()}",
+                next_step="fetch the file again, or correct the checksum",
+            )
         fields = {key: value for key, value in after.items() if key != "sha256"}
         image = self.request("POST", "/images", json={"name": self.params["name"], SHA256: digest["sha256"], **fields})
         try:
             with open(path, "rb") as file:
-                self.request("PUT", f"/images/{image['id']}/file", data=file, headers={"Content-Type": "application/octet-stream"})
+                self.request(
+                    "PUT",
+                    f"/images/{image['id']}/file",
+                    data=file,
+                    headers={"Content-Type": "application/octet-stream"},
+                )
             return self.active(image["id"], digest)
         except BaseException:
             self.request("DELETE", f"/images/{image['id']}")
@@ -165,25 +182,44 @@ class Image(CloudOperation):
         deadline = time.monotonic() + self.params["timeout"]
         while (image := self.request("GET", f"/images/{identifier}"))["status"] != "active":
             if time.monotonic() > deadline or image["status"] in ("killed", "deleted"):
-                raise Failure(f"image {self.params['name']} is {image['status']} instead of active", service="glance", unit="glance-api.service")
+                raise Failure(
+                    f"image {self.params['name']} is {image['status']} instead of active",
+                    service="glance",
+                    unit="glance-api.service",
+                )
             time.sleep(0.3)
         stored = digest.get(image.get("os_hash_algo"))
         if stored and image["os_hash_value"] != stored:
-            raise Failure(f"Glance stored other data than {self.params['source']} holds", service="glance", unit="glance-api.service",
-                          next_step="look at the store's disk and network, then run again")
+            raise Failure(
+                f"Glance stored other data than {self.params['source']} holds",
+                service="glance",
+                unit="glance-api.service",
+                next_step="look at the store's disk and network, then run again",
+            )
         return image
 
     def patch(self, before, after):
-        changes = [{"op": "replace" if before[key] is not None else "add", "path": f"/{key}", "value": value}
-                   for key, value in after.items() if before[key] != value]
+        changes = [
+            {"op": "replace" if before[key] is not None else "add", "path": f"/{key}", "value": value}
+            for key, value in after.items()
+            if before[key] != value
+        ]
         if changes:
-            self.request("PATCH", f"/images/{self.image['id']}", json=changes,
-                         headers={"Content-Type": "application/openstack-images-v2.1-json-patch"})
+            self.request(
+                "PATCH",
+                f"/images/{self.image['id']}",
+                json=changes,
+                headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+            )
 
     def retire(self, image, hide):
         if hide:
-            self.request("PATCH", f"/images/{image['id']}", json=[{"op": "replace", "path": "/os_hidden", "value": True}],
-                         headers={"Content-Type": "application/openstack-images-v2.1-json-patch"})
+            self.request(
+                "PATCH",
+                f"/images/{image['id']}",
+                json=[{"op": "replace", "path": "/os_hidden", "value": True}],
+                headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+            )
         else:
             self.request("DELETE", f"/images/{image['id']}")
 
@@ -196,7 +232,7 @@ class Image(CloudOperation):
         return answer.json() if answer.content else None
 
     def result(self, step):
-        outcome = {"sha256": self.params["checksum"]} if self.params["state"] == "present" else {}
+        outcome = {"sha256": self.checksum()} if self.params["state"] == "present" else {}
         return {**outcome, **({"id": self.image["id"]} if self.image else {})}
 
 
@@ -209,7 +245,10 @@ def digests(path):
                 for one in hashes.values():
                     one.update(piece)
     except OSError as error:
-        raise Failure(f"image file {path} cannot be read: {error.strerror}", next_step="check the path on the machine that runs this") from error
+        raise Failure(
+            f"image file {path} cannot be read: {error.strerror}",
+            next_step="check the path on the machine that runs this",
+        ) from error
     return {name: one.hexdigest() for name, one in hashes.items()}
 
 

@@ -7,8 +7,10 @@ DOCUMENTATION = r"""
 module: key_repository
 short_description: Keep a repository of Fernet keys, for Keystone's tokens or credentials
 description:
-  - The key with the highest number is the primary one, which encrypts; key 0 is staged, the next primary one; all of them decrypt.
-  - A rotation is C(keystone-manage fernet_rotate) without starting Python - key 0 becomes the primary one, a new key 0 is staged, and
+  - The key with the highest number is the primary one, which encrypts; key 0 is staged, the next primary one; all of
+    them decrypt.
+  - A rotation is C(keystone-manage fernet_rotate) without starting Python - key 0 becomes the primary one, a new key
+    0 is staged, and
     the oldest keys beyond O(max_active_keys) are removed. At no moment is a key missing that a token may need, and
     a run that was killed in between is completed by the next one.
   - Keys are never shown; a difference names numbers and dates.
@@ -35,7 +37,8 @@ options:
     default: 5
   before:
     description:
-      - Commands, each a list, that are run as O(owner) before a rotation. Keys of credentials need C([keystone-manage, credential_migrate]),
+      - Commands, each a list, that are run as O(owner) before a rotation. Keys of credentials need
+        C([keystone-manage, credential_migrate]),
         as a credential that the oldest key encrypts would be lost with it.
     type: list
     elements: list
@@ -67,7 +70,12 @@ import re
 import time
 from pathlib import Path
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.filesystem import look, owner_ids, write_directory, write_file
+from ansible_collections.cloudos.cloud.plugins.module_utils.filesystem import (
+    look,
+    owner_ids,
+    write_directory,
+    write_file,
+)
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import run
 
@@ -134,7 +142,9 @@ class KeyRepository(Operation):
         return [0, *(olds[-keep:] if keep else []), (primary or 0) + 1], True
 
     def due(self, primary):
-        return self.params["state"] == "rotated" and time.time() - self.made[primary] >= _seconds(self.params["rotate_after"])
+        return self.params["state"] == "rotated" and time.time() - self.made[primary] >= _seconds(
+            self.params["rotate_after"]
+        )
 
     def promote(self, number, rotation):
         """Give the staged key its number as the primary one; it keeps the name 0 until a new staged key takes that."""
@@ -199,7 +209,10 @@ def _summary(access):
     """{"directory", "keys"}: for the keys what they have in common, or each by its number."""
     directory = access.pop("directory")
     shared = set(access.values())
-    return {"directory": directory, "keys": shared.pop() if len(shared) == 1 else {str(key): value for key, value in access.items()}}
+    return {
+        "directory": directory,
+        "keys": shared.pop() if len(shared) == 1 else {str(key): value for key, value in access.items()},
+    }
 
 
 def main():

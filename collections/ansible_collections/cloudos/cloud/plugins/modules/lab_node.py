@@ -1,4 +1,4 @@
-"""Module lab_node: lab nodes and the bridge they stand on, as the inventory says. What they are made of: module_utils/lab."""
+"""Module lab_node: lab nodes and their bridge, as the inventory says. What they are made of: module_utils/lab."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ DOCUMENTATION = r"""
 module: lab_node
 short_description: Make and remove lab nodes
 description:
-  - Makes Debian machines on this host to try a cloud on. They are systemd-nspawn machines with their own systemd, network
-    and SSH server, reached like any other machine; no virtualization is needed.
-  - A node that is there keeps running; one that is dead, after a reboot of the host for example, is started again with its data.
+  - Makes Debian machines on this host to try a cloud on. They are systemd-nspawn machines with their own systemd,
+    network and SSH server, reached like any other machine; no virtualization is needed.
+  - A node that is there keeps running; one that is dead, after a reboot of the host for example, is started again
+    with its data.
   - Runs on the admin host as root.
 options:
   cloud:
@@ -195,6 +196,7 @@ class LabNode(Operation):
         if not all(node.made() for node in self.nodes()):
             self.base = Base(self.home)
             self.base.build()
+            self.base.prune({record.get("lower") for _, _, record in recorded(self.home)})
             (self.home / "lab").mkdir(exist_ok=True)
             self.overlay = overlay_works(self.home / "lab")
 

@@ -59,8 +59,12 @@ class NetworkAgent(CloudOperation):
         query = {key: self.params[key] for key in ("host", "binary") if self.params[key]}
         agents = {agent.binary: agent for agent in self.connection.network.agents(**query)}
         if not agents:
-            raise Failure(f"Neutron knows no {self.params['binary'] or 'agent'} on {self.params['host']}", service="neutron",
-                          unit=self.params["binary"], next_step=f"see that it runs on {self.params['host']}, and that its name is right")
+            raise Failure(
+                f"Neutron knows no {self.params['binary'] or 'agent'} on {self.params['host']}",
+                service="neutron",
+                unit=self.params["binary"],
+                next_step=f"see that it runs on {self.params['host']}, and that its name is right",
+            )
         return agents
 
     def converge(self, step):
@@ -80,9 +84,12 @@ class NetworkAgent(CloudOperation):
             if not silent:
                 break
             if time.monotonic() > deadline:
-                raise Failure(f"{', '.join(silent)} on {self.params['host']} is not alive after {self.params['timeout']} s",
-                              service="neutron", unit=silent[0],
-                              next_step=f"on {self.params['host']}, read journalctl -u {silent[0]}")
+                raise Failure(
+                    f"{', '.join(silent)} on {self.params['host']} is not alive after {self.params['timeout']} s",
+                    service="neutron",
+                    unit=silent[0],
+                    next_step=f"on {self.params['host']}, read journalctl -u {silent[0]}",
+                )
             time.sleep(0.5)
             agents = self.look()
         return agents

@@ -7,12 +7,14 @@ DOCUMENTATION = r"""
 module: network_bridge
 short_description: Keep a bridge of Open vSwitch
 description:
-  - Keeps the bridge, its datapath, a physical interface in it, its MTU, addresses and external ids, and the mapping of a
+  - Keeps the bridge, its datapath, a physical interface in it, its MTU, addresses and external ids, and the mapping
+    of a
     provider network to it that OVN reads. Ports, addresses and ids that are not named here are left alone.
   - Looks with one C(ovs-vsctl) and one C(ip); all changes of Open vSwitch are one transaction.
 options:
   name: {description: The bridge., type: str, required: true}
-  datapath_type: {description: "C(system) forwards in the kernel, C(netdev) in the daemon.", type: str, choices: [system, netdev], default: system}
+  datapath_type: {description: "C(system) forwards in the kernel, C(netdev) in the daemon.", type: str, choices:
+    [system, netdev], default: system}
   interface: {description: Physical interface that belongs into the bridge., type: str}
   mtu: {description: MTU of the bridge's own interface., type: int}
   addresses:
@@ -49,8 +51,12 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import run
 
 MAPPINGS = "ovn-bridge-mappings"
-TABLES = {"Open_vSwitch": "external_ids", "Bridge": "name,ports,datapath_type,external_ids", "Port": "_uuid,name",
-          "Interface": "name,mtu_request"}
+TABLES = {
+    "Open_vSwitch": "external_ids",
+    "Bridge": "name,ports,datapath_type,external_ids",
+    "Port": "_uuid,name",
+    "Interface": "name,mtu_request",
+}
 
 
 class NetworkBridge(Operation):
@@ -81,21 +87,31 @@ class NetworkBridge(Operation):
         names = {row["name"]: owners.get(row["_uuid"]) for row in tables["Port"]}
         self.ports = sorted(name for name, owner in names.items() if owner == self.params["name"] and name != owner)
         interfaces = {row["name"]: row for row in tables["Interface"]}
-        return {"bridge": self.params["name"], **self.kept({
-            "datapath_type": bridge["datapath_type"] or "system",
-            "interface": self.params["interface"] if self.params["interface"] in self.ports else None,
-            "mtu": interfaces[self.params["name"]]["mtu_request"] or None,
-            "addresses": self.addresses(),
-            "external_ids": {key: bridge["external_ids"].get(key) for key in self.params["external_ids"]},
-            "network": next((network for network, name in self.mappings.items() if name == self.params["name"]), None),
-        })}
+        return {
+            "bridge": self.params["name"],
+            **self.kept(
+                {
+                    "datapath_type": bridge["datapath_type"] or "system",
+                    "interface": self.params["interface"] if self.params["interface"] in self.ports else None,
+                    "mtu": interfaces[self.params["name"]]["mtu_request"] or None,
+                    "addresses": self.addresses(),
+                    "external_ids": {key: bridge["external_ids"].get(key) for key in self.params["external_ids"]},
+                    "network": next(
+                        (network for network, name in self.mappings.items() if name == self.params["name"]), None
+                    ),
+                }
+            ),
+        }
 
     def wanted(self):
         if self.params["state"] == "absent":
             return {}
         ids = {key: str(value) for key, value in self.params["external_ids"].items()}
         addresses = sorted(_normal(address) for address in self.params["addresses"])
-        return {"bridge": self.params["name"], **self.kept({**self.params, "external_ids": ids, "addresses": addresses})}
+        return {
+            "bridge": self.params["name"],
+            **self.kept({**self.params, "external_ids": ids, "addresses": addresses}),
+        }
 
     def kept(self, state):
         """Only what the arguments speak about."""
@@ -106,8 +122,18 @@ class NetworkBridge(Operation):
         """{table: rows as mappings}; None where Open vSwitch is not installed or does not run yet."""
         commands = [f"--columns={columns} list {table}" for table, columns in TABLES.items()]
         try:
-            shown = subprocess.run(["ovs-vsctl", f"--db={self.params['database']}", "--timeout=10", "--format=json",
-                                    *" -- ".join(commands).split()], capture_output=True, text=True, check=False)
+            shown = subprocess.run(
+                [
+                    "ovs-vsctl",
+                    f"--db={self.params['database']}",
+                    "--timeout=10",
+                    "--format=json",
+                    *" -- ".join(commands).split(),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         except FileNotFoundError:
             return None
         if "database connection failed" in shown.stderr:
@@ -120,8 +146,14 @@ class NetworkBridge(Operation):
         """Those of the wanted addresses that the bridge's interface has."""
         if not self.params["addresses"]:
             return []
-        shown = subprocess.run(["ip", "-json", "address", "show", "dev", self.params["name"]], capture_output=True, text=True, check=False)
-        here = {f"{entry['local']}/{entry['prefixlen']}" for link in json.loads(shown.stdout or "[]") for entry in link.get("addr_info", ())}
+        shown = subprocess.run(
+            ["ip", "-json", "address", "show", "dev", self.params["name"]], capture_output=True, text=True, check=False
+        )
+        here = {
+            f"{entry['local']}/{entry['prefixlen']}"
+            for link in json.loads(shown.stdout or "[]")
+            for entry in link.get("addr_info", ())
+        }
         return sorted({_normal(address) for address in self.params["addresses"]} & here)
 
     def converge(self, step):

@@ -7,25 +7,30 @@ DOCUMENTATION = r"""
 module: probes
 short_description: Wait until services work
 description:
-  - Asks all probes at once and each again until it passes, so that the whole takes as long as the slowest one. Changes nothing.
+  - Asks all probes at once and each again until it passes, so that the whole takes as long as the slowest one.
+    Changes nothing.
   - In check mode each probe is asked once, and those that do not pass are told as C(would_wait_for).
 options:
   probes:
     description:
-      - Each has a C(name), optionally C(service), C(unit) (whose journal explains a failure) and C(timeout), and a C(kind).
+      - Each has a C(name), optionally C(service), C(unit) (whose journal explains a failure) and C(timeout), and a
+        C(kind).
       - C(http), C(url) answers with a status below C(status_below) (500); C(cafile) is the CA to trust.
       - C(tcp), something listens on C(host) and C(port).
       - C(unit), C(unit) is active and is not being restarted again and again.
       - C(command), C(argv) ends with status 0, run as C(run_as).
-      - C(openstack) with C(check=compute), the scheduler, the conductor and nova-compute are up - nova-compute on each of C(hosts),
+      - C(openstack) with C(check=compute), the scheduler, the conductor and nova-compute are up - nova-compute on
+        each of C(hosts),
         which with C(mapped) must also be mapped to a cell.
-      - C(openstack) with C(check=agents), all agents of Neutron are alive; C(agents), mapping of binary to hosts, tells which must be there,
+      - C(openstack) with C(check=agents), all agents of Neutron are alive; C(agents), mapping of binary to hosts,
+        tells which must be there,
         C(hosts) tells hosts that must have one.
     type: list
     elements: dict
     required: true
   cloud:
-    description: How probes of kind C(openstack) log in; C(auth_url), C(username), C(password), C(project), C(region), C(cafile).
+    description: How probes of kind C(openstack) log in; C(auth_url), C(username), C(password), C(project), C(region),
+      C(cafile).
     type: dict
     default: {}
   timeout:
@@ -46,7 +51,8 @@ EXAMPLES = r"""
       project: admin
       cafile: /etc/cloudos/ca.crt
     probes:
-      - {name: glance-api answers, service: glance, kind: http, url: "https://192.0.2.10:9292/", unit: glance-api.service}
+      - {name: glance-api answers, service: glance, kind: http, url: "https://192.0.2.10:9292/", unit:
+        glance-api.service}
       - {name: nova-scheduler runs, service: nova, kind: unit, unit: nova-scheduler.service}
       - {name: hosts, service: nova, kind: openstack, check: compute, hosts: [ctl1]}
 """
@@ -54,7 +60,8 @@ EXAMPLES = r"""
 RETURN = r"""
 seconds: {description: Name of a probe to how long it took to pass., type: dict, returned: always}
 would_wait_for: {description: Name of a probe to why it does not pass yet., type: dict, returned: in check mode}
-failure: {description: "Of the first probe that failed: service, unit, cause, log and next_step.", type: dict, returned: on failure}
+failure: {description: "Of the first probe that failed: service, unit, cause, log and next_step.", type: dict,
+  returned: on failure}
 """
 
 import socket
@@ -86,11 +93,16 @@ class Probes(Operation):
     def result(self, step):
         probes = self.params["probes"]
         self.start = time.monotonic()
-        self.looks = looks.Looks(self.reveal(self.params["cloud"]), [probe["unit"] for probe in probes if probe["kind"] == "unit"])
+        self.looks = looks.Looks(
+            self.reveal(self.params["cloud"]), [probe["unit"] for probe in probes if probe["kind"] == "unit"]
+        )
         outcomes = self.ask(probes)
-        # A process may die of its configuration after seconds in which it looked well: units are looked at again at the end.
-        outcomes |= {name: why for name, why in self.ask([probe for probe in probes if probe["kind"] == "unit"]).items()
-                     if isinstance(why, str)}
+        # A process may die of its configuration after seconds in which it looked well: units are looked at again.
+        outcomes |= {
+            name: why
+            for name, why in self.ask([probe for probe in probes if probe["kind"] == "unit"]).items()
+            if isinstance(why, str)
+        }
         seconds = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, float)}
         pending = {name: outcome for name, outcome in outcomes.items() if name not in seconds}
         if pending and not self.rehearsal:
@@ -120,9 +132,13 @@ class Probes(Operation):
         node = socket.gethostname()
         causes = "; ".join(f"{name}: {why}" for name, why in pending.items())
         waited = round(time.monotonic() - self.start)
-        return Failure(f"on {node}, after {waited} s, {causes}", service=first.get("service"), unit=unit,
-                       log=[self.mask(line) for line in journal(unit)] if unit else [],
-                       next_step=f"on {node}, read journalctl{f' -u {unit}' if unit else ''}; then run the playbook again")
+        return Failure(
+            f"on {node}, after {waited} s, {causes}",
+            service=first.get("service"),
+            unit=unit,
+            log=[self.mask(line) for line in journal(unit)] if unit else [],
+            next_step=f"on {node}, read journalctl{f' -u {unit}' if unit else ''}; then run the playbook again",
+        )
 
 
 def main():

@@ -13,7 +13,7 @@ ONE_LINE = re.compile(r"deb\s+(\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?
 
 @dataclass(frozen=True)
 class Sources:
-    """lines: of sources.list; stanzas: of a deb822 file; mirror: where the suite itself is, None where nothing names it."""
+    """lines: of sources.list; stanzas: of a deb822 file; mirror: where the suite is, None where nothing names it."""
 
     lines: tuple = ()
     stanzas: tuple = ()
@@ -79,7 +79,7 @@ def _pocket(found, suite):
 
 
 def carried_settings(dump):
-    """Of `apt-config dump` what makes the host's sources work: proxies, dates of mirrors, languages, compression of lists."""
+    """Of `apt-config dump` what makes the host's sources work: proxies, dates of mirrors, languages, compression."""
     kept = [
         line
         for line in dump.splitlines()

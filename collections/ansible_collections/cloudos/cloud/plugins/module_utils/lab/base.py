@@ -16,7 +16,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.lab import apt
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import read, run, write
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
-# What a Debian server has after its installer, and Ansible's two needs (Python and its binding to apt). Nothing of a cloud.
+# What a Debian server has after its installer, and Ansible's needs (Python, its binding to apt). Nothing of a cloud.
 PACKAGES = (
     "systemd-sysv",
     "libpam-systemd",
@@ -55,8 +55,8 @@ Binary::apt::APT::Keep-Downloaded-Packages "true";
 DPkg::Pre-Invoke { "/usr/local/sbin/lab-share-packages"; };
 """,
     "usr/local/sbin/lab-share-packages": f"""#!/bin/sh
-# Links what this node has downloaded into the pool and into the other nodes' caches. A link is made whole or not at all,
-# so nodes need no lock. A name that is there already is left alone.
+# Links what this node has downloaded into the pool and into the other nodes' caches. A link is made whole or not
+# at all, so nodes need no lock. A name that is there already is left alone.
 eval "$(apt-config shell mine Dir::Cache::archives/d)"
 case $mine in {POOL}/*) ;; *) exit 0 ;; esac
 set -- "$mine"*.deb
@@ -120,6 +120,12 @@ class Base:
         with open(self.path.with_suffix(".log"), "w") as log:
             self._fill(partial, log)
         os.rename(partial, self.path)
+
+    def prune(self, used):
+        """Remove the bases that are neither this one nor among the paths that nodes use."""
+        for path in self.path.parent.iterdir():
+            if path.is_dir() and path != self.path and str(path) not in used:
+                shutil.rmtree(path)
 
     def _fill(self, root, log):
         write(root / "etc/dpkg/dpkg.cfg.d/lab", FILES["etc/dpkg/dpkg.cfg.d/lab"])

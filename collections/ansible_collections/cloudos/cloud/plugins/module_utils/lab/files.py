@@ -80,7 +80,7 @@ def resolv(site):
 
 
 def known_hosts(lines, keys):
-    """The lines of a known_hosts file with one key for each address of keys (address -> public key, or None for no line).
+    """The lines of a known_hosts file with one key for each address of keys (address -> public key, None: no line).
 
     Lines of other hosts stay.
     """

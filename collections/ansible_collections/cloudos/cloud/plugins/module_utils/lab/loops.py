@@ -1,5 +1,8 @@
-"""Loop devices. Lab nodes share them with the host: one that a node has set up outlives it, and one that is not there when
-the node starts cannot come later. So there are enough of them beforehand, and those of a node are found and given back."""
+"""Loop devices, which lab nodes share with the host.
+
+One that is not there when a node starts cannot come later, so there are enough of them beforehand. One that a node has
+set up outlives it, so those of a node are found and given back.
+"""
 
 from __future__ import annotations
 

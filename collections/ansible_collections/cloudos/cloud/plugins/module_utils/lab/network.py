@@ -1,7 +1,8 @@
 """The bridge that lab nodes stand on: its address, NAT to the outside, names, and the way to floating IPs.
 
-Everything is read back from the kernel, so what is found is what is there. NAT lives in an nftables table of its own, made
-first and removed last: it marks the bridge of that name as ours, and a digest in its comment tells whether it is current.
+Everything is read back from the kernel, so what is found is what is there. NAT lives in an nftables table of its own,
+made first and removed last: it marks the bridge of that name as ours, and a digest in its comment tells whether it is
+current.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def ruleset(site, loopback=None):
         iifname "{site.bridge}" ip daddr {site.gateway} meta l4proto {{ tcp, udp }} th dport 53 dnat to {loopback}
     }}
     chain input {{
-        type nat hook input priority srcnat
+        type nat hook input priority 100
         iifname "{site.bridge}" ip daddr {loopback} snat to 127.0.0.1
     }}"""
         if loopback
@@ -96,8 +97,8 @@ def converge(site, changes):
         run("ip", "address", "flush", "dev", site.bridge)
         run("ip", "address", "add", site.gateway_interface, "dev", site.bridge)
         run("ip", "link", "set", site.bridge, "mtu", site.mtu, "up")
-        if loopback_resolver(site):
-            Path(f"/proc/sys/net/ipv4/conf/{site.bridge}/route_localnet").write_text("1")
+    if loopback_resolver(site) and {"nat", "bridge"} & set(changes):
+        Path(f"/proc/sys/net/ipv4/conf/{site.bridge}/route_localnet").write_text("1")
     if "ip_forward" in changes:
         FORWARD_MARK.write_text(read(FORWARD))
         FORWARD.write_text("1")
@@ -129,7 +130,7 @@ def uplink_mtu():
 
 
 def resolvers(text=None):
-    """(IPv4 addresses, search domains) of the host's resolvers that nodes can ask; nothing where all listen on loopback."""
+    """(IPv4 addresses, search domains) of the resolvers that nodes can ask; nothing where all listen on loopback."""
     for content in (text,) if text is not None else (read("/etc/resolv.conf") or "", read(RESOLVED) or ""):
         words = [line.split() for line in content.splitlines() if line.strip()]
         named = [line[1] for line in words if line[0] == "nameserver" and len(line) > 1 and ":" not in line[1]]

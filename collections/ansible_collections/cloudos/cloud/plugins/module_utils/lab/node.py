@@ -1,9 +1,9 @@
 """One lab node: a systemd-nspawn machine with its own root, network and real systemd.
 
 Its directory, lab/<cloud>/<node>, holds upper, work and root (an overlay above the base, or a whole copy in root) and
-node.json, written last: a directory without it is a half-made node and is made again. Which processes a node has is read
-from /proc, never from a file: the root directory is the mark, on the command line of systemd-nspawn and of the shell that
-keeps it, and in the environment of the machine's first process.
+node.json, written last: a directory without it is a half-made node and is made again. Which processes a node has is
+read from /proc, never from a file: the root directory is the mark, on the command line of systemd-nspawn and of the
+shell that keeps it, and in the environment of the machine's first process.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Node:
     # -- root filesystem
 
     def made(self):
-        """What node.json says: cloud, address, bridge, base and lower (its path; null for a copy); None for no or half a node."""
+        """What node.json says: cloud, address, bridge, base, lower (its path, or null); None for no or half a node."""
         text = read(self.record)
         return json.loads(text) if text else None
 
@@ -149,7 +149,7 @@ class Node:
         return _marked("cmdline", f"--directory={self.root}")
 
     def processes(self):
-        """Ids of the node's processes that matter to the host: its keepers and its first process, which may outlive them."""
+        """Ids of the node's processes as the host sees it: the keepers and its first one, which may outlive them."""
         return [*self.keepers(), *_marked("environ", f"{MARK}={self.root}")]
 
     def start(self):
@@ -208,7 +208,7 @@ class Node:
             time.sleep(0.02)
 
     def destroy(self):
-        """Leave nothing of the node: no process, loop device, mount or file. Harmless where there is nothing, or half of it."""
+        """Leave no process, loop device, mount or file of the node. Harmless where there is nothing, or half of it."""
         self.stop()
         for device in loops.below(self.root):
             run("losetup", "--detach", device)
