@@ -7,6 +7,8 @@ SHELL := bash
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PLAY = ansible-playbook -i $(INVENTORY) $(ARGS)
 PACKAGES := python3-venv ca-certificates openssh-client
+# What the unit tests run for real: a private database, a switch without a kernel, bundles, keys.
+TEST_PACKAGES := git iproute2 mariadb-client-core mariadb-server-core openssh-client openvswitch-switch squashfs-tools
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
@@ -34,7 +36,7 @@ lint: env  ## style, types of files, directions of imports
 	@lint-imports --config setup.cfg
 	@ansible-lint -q
 
-unit: env  ## the tests that need no cloud
+unit: env test-packages  ## the tests that need no cloud
 	@pytest -q
 
 live: env  ## the tests of a running cloud
@@ -46,6 +48,12 @@ bench: env  ## measure the speed table of the design
 # Side by side, each line with its origin; a failure of either is the failure of both.
 prepare-%:
 	@$(PLAY) playbooks/$*.yml 2>&1 | sed -u 's/^/$*: /'
+
+# Installed by Ansible, which keeps the switch from being started where there is systemd.
+test-packages: env
+	@dpkg-query -W $(TEST_PACKAGES) >/dev/null 2>&1 || ansible -i localhost, -c local -b localhost \
+	  -e ansible_python_interpreter=/usr/bin/python3 -m ansible.builtin.apt -a \
+	  "name=$$(echo $(TEST_PACKAGES) | tr ' ' ,) install_recommends=false update_cache=true policy_rc_d=101 lock_timeout=900"
 
 env: .venv/.ready
 
@@ -63,4 +71,4 @@ lock: env
 	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" -o requirements.txt
 
-.PHONY: help cloud verify destroy test lint unit live bench env lock
+.PHONY: help cloud verify destroy test lint unit test-packages live bench env lock

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudos.bundle import artifact as artifacts
-from cloudos.bundle import mariadb, sbom, schemas, signing
+from cloudos.bundle import declared, mariadb, sbom, schemas, signing
 from cloudos.bundle.artifact import Artifact
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.lock import check_floors
@@ -29,13 +29,21 @@ class Build:
     """One patch level's bundle in `<home>/bundles`.
 
     release: its release; patch_level: one of its locks; services: directory of the service files (their migrations make
-    the schema snapshots); home: ~/.cloudos; say: called with one line per step. BundleError for a lock below a floor.
+    the schema snapshots); plugins: directory of the plugin files; home: ~/.cloudos; say: called with one line per step.
+    BundleError for a lock below a floor.
     """
 
     def __init__(
-        self, release: Release, patch_level: str, services: Path, home: Path, say: Callable[[str], None] = print
+        self,
+        release: Release,
+        patch_level: str,
+        services: Path,
+        plugins: Path,
+        home: Path,
+        say: Callable[[str], None] = print,
     ):
         self.release = release
+        self.services, self.plugins = services, plugins
         self.lock = release.lock(patch_level)
         self.home = home
         self.say = say
@@ -79,6 +87,12 @@ class Build:
                 os.umask(mask)
                 shutil.rmtree(work)
         return True
+
+    def check_options(self) -> None:
+        """Raise BundleError where service or plugin files set options that the code in the bundle does not declare.
+
+        The bundle itself stays: it holds none of those files, and is right when they are."""
+        declared.check(self.services, self.plugins, self.release.series, self.artifact.path("options.json"))
 
     def _build(self, work: Path) -> None:
         made = Artifact(work, self.artifact.patch_level, self.artifact.python)

@@ -56,12 +56,14 @@ def lock(settings, series, constraints, upgrade, replace):
 @bundle.command()
 @click.argument("release")
 @click.option("--services", type=DIRECTORY, default=ROOT / "services", help="Directory of the service files.")
+@click.option("--plugins", type=DIRECTORY, default=ROOT / "plugins", help="Directory of the plugin files.")
 @click.pass_obj
-def build(settings, release, services):
+def build(settings, release, services, plugins):
     """Build the bundle of RELEASE, a series or a patch level, unless it is there."""
     loaded, patch_level = load_locked(settings["releases"], release)
-    work = Build(loaded, patch_level, services, home.root(), say=click.echo)
+    work = Build(loaded, patch_level, services, plugins, home.root(), say=click.echo)
     click.echo(f"{work.artifact.path('sqfs')}: {'built' if work.make() else 'unchanged'}")
+    work.check_options()
 
 
 @bundle.command()

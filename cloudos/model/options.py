@@ -77,23 +77,26 @@ def check_overrides(
                         check.section(place, section, said or {}, some_node(cloud, nodes, place))
 
 
-def undeclared(cloud: Cloud, options: Options) -> list[str]:
+def undeclared(bodies: dict[str, dict], shared: dict[str, dict], options: Options) -> list[str]:
     """What services and plugins themselves set that no code declares ("nova: nova.conf [DEFAULT] name"), and namespaces
-    that do not exist. Sections without any declaration are left out: a service may name sections of its own."""
+    that do not exist. Sections without any declaration are left out: a service may name sections of its own.
+
+    `bodies`: service -> its merged keys; `shared`: the layers."""
     found = []
-    for service, body in cloud.bodies.items():
+    for service, body in bodies.items():
         for name, entry in body.get("files", {}).items():
             found += [
                 f"{service}: {name} namespace {one}{nearest(one, options.names())}"
                 for one in options.unknown(entry.get("namespaces", []))
             ]
             declared = options.declared(entry.get("namespaces", []))
-            layers_of_file = [cloud.services.layers.get(layer, {}) for layer in entry.get("layers", [])]
+            layers_of_file = [shared.get(layer, {}) for layer in entry.get("layers", [])]
             for section, said in merge.sections(*layers_of_file, entry.get("options", {})).items():
                 found += [
                     f"{service}: {name} [{section}] {option}"
-                    for option in said
-                    if option not in declared.get(section, said) and not new_name(declared, section, option)
+                    for option, value in said.items()
+                    if value is not None  # left out of the file
+                    and option not in declared.get(section, said) and not new_name(declared, section, option)
                 ]
     return found
 

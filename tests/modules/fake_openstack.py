@@ -239,6 +239,10 @@ class Cloud:
                 },
             )
         server = self.store["servers"].get(parts[1])
+        if server and parts[2:] == ["action"] and "os-getConsoleOutput" in body:
+            raise Answer(200, {"output": server["console_log"]})
+        if server and parts[2:] == ["remote-consoles"]:
+            raise Answer(200, {"remote_console": {**body["remote_console"], "url": server["console_url"]}})
         if server and parts[2:] == ["action"]:
             self.act(server, next(iter(body)))
             raise Answer(202)

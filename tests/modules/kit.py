@@ -10,7 +10,9 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
+from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,11 +26,17 @@ def run_module(name, /, check=False, diff=True, **args):
     output = io.StringIO()
     call = {**args, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
     try:
-        with patch_module_args(call), redirect_stdout(output):
+        with patch_module_args(call), redirect_stdout(output), as_on_a_node():
             module.main()
     except SystemExit:
         pass
     return json.loads(output.getvalue().strip().splitlines()[-1])
+
+
+def as_on_a_node():
+    """Other tests import Ansible's controller into this process; a module must not think that it runs there, or its
+    warnings go to the screen instead of into its result."""
+    return mock.patch.object(_internal, "is_controller", False)
 
 
 @dataclass

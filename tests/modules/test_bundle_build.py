@@ -1,10 +1,18 @@
 """Module `bundle_build`: asked twice it builds once, check mode builds nothing, and mistakes are told as they are."""
 
+import json
+
 import pytest
 from kit import run_module
 
 from cloudos.bundle.build import Build
 
+KEYSTONE = """\
+service: keystone
+title: Identity
+files: {keystone.conf: {on: [control], namespaces: [keystone], options: {token: {provider: fernet}}}}
+"""
+OPTIONS = {"packages": {"keystone": "29.0.1"}, "namespaces": {"keystone": {"token": {"provider": {"type": "string"}}}}}
 RELEASE = "{series: '2026.1', python: '3.11', maintained_until: 2027-10-27, roots: [nova], floors: {nova: 33.0.2}}"
 
 
@@ -17,10 +25,21 @@ def arguments(tmp_path, monkeypatch):
     (tmp_path / "releases" / "2026.1" / "2026.1-1.lock").write_text("nova==33.0.2\n")
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "layers.yml").write_text("{}")
+    (tmp_path / "services" / "keystone.yml").write_text(KEYSTONE)
+    (tmp_path / "plugins" / "tokens").mkdir(parents=True)
     built = []
-    monkeypatch.setattr(Build, "make", lambda self: built.append(self.inputs()))
+
+    def make(self):
+        built.append(self.inputs())
+        self.artifact.directory.mkdir(parents=True, exist_ok=True)
+        self.artifact.path("options.json").write_text(json.dumps(OPTIONS))
+
+    monkeypatch.setattr(Build, "make", make)
     monkeypatch.setattr(Build, "found", lambda self: built[-1] if built else None)
-    return {"release": "2026.1", "releases": str(tmp_path / "releases"), "services": str(tmp_path / "services")}
+    return {
+        "release": "2026.1",
+        **{name: str(tmp_path / name) for name in ("releases", "services", "plugins")},
+    }
 
 
 def test_it_builds_once(arguments):
@@ -34,6 +53,18 @@ def test_a_changed_lock_is_built_again(arguments, tmp_path):
     run_module("bundle_build", **arguments)
     (tmp_path / "releases" / "2026.1" / "2026.1-1.lock").write_text("nova==33.0.3\n")
     assert run_module("bundle_build", check=True, **arguments)["changed"]
+
+
+def test_what_our_files_set_must_be_declared(arguments, tmp_path):
+    plugin = tmp_path / "plugins" / "tokens" / "jws.yml"
+    plugin.write_text(
+        "{plugin: tokens/jws, extends: keystone, title: Tokens, files: {keystone.conf: {options: {token: {providr: jws}}}}}"
+    )
+    for _ in ("built", "there already"):
+        result = run_module("bundle_build", **arguments)
+        assert result["failed"] and "\n  keystone: keystone.conf [token] providr\n" in result["msg"]
+    plugin.write_text(plugin.read_text().replace("providr: jws", "provider: jws, lifetime: null"))
+    assert run_module("bundle_build", **arguments)["changed"] is False
 
 
 def test_an_unknown_release_is_told(arguments):

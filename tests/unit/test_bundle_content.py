@@ -124,7 +124,7 @@ def work(services, tmp_path, monkeypatch):
     monkeypatch.setattr(build.Build, "_snapshot", lambda self, tree, work, options: options.write_text("{}") and {})
     monkeypatch.setattr("cloudos.bundle.tree.TARGETS", tmp_path / "opt")
     release, patch_level = load_release(tmp_path / "releases", "2026.1")
-    return Build(release, patch_level, services, tmp_path / "home", say=lambda line: None)
+    return Build(release, patch_level, services, tmp_path / "plugins", tmp_path / "home", say=lambda line: None)
 
 
 def names(work):

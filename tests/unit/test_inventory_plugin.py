@@ -28,6 +28,7 @@ def test_node_groups_and_variables(ansible):
     assert variables["ansible_host"] == "192.0.2.11"
     assert variables["ansible_connection"] == "local"
     assert variables["cloudos_cloud"] == "toy"
+    assert variables["cloudos_release"] == "2026.1"
     assert variables["cloudos_inventory"] == str(ansible.inventory / "cloud.yml")
     assert variables["cloudos_networks"]["external"]["bridge"] == "br-ex"
 

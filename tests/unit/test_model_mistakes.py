@@ -158,4 +158,4 @@ def test_what_services_themselves_set_is_compared_with_the_catalogue(tree):
 def found(tree):
     loaded = load(tree.root / CLOUD, tree.root)
     cloud = assemble(loaded.inventory, loaded.services, loaded.plugins, loaded.release, Report())
-    return undeclared(cloud, Options(tree.options))
+    return undeclared(cloud.bodies, cloud.services.layers, Options(tree.options))

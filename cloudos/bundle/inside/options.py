@@ -61,7 +61,7 @@ def type_of(kind):
     facts = {"type": type(kind).__name__.lower() if not isinstance(kind, type) else kind.__name__}
     for key in SCALARS:
         value = getattr(kind, key, None)
-        if value not in (None, False, [], ()):
+        if value is not None and value is not False and value not in ([], ()):  # a bound of 0 says something
             facts[key] = getattr(value, "pattern", None) or (
                 list(value) if isinstance(value, (list, tuple, dict)) else value
             )

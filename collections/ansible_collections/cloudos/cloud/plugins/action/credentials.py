@@ -6,7 +6,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from cloudos import home
-from cloudos.secrets import Store
+from cloudos.secrets import SecretsError, Store
 
 
 class ActionModule(ActionBase):
@@ -22,16 +22,19 @@ class ActionModule(ActionBase):
         directory = home.cloud(name)
         path, authority = directory / "clouds.yaml", directory / "ca.pem"
         keystone = str(services["keystone"]["endpoints"]["public"])
-        changed = False
-        if not self._task.check_mode:
+        try:
             secrets = Store(name).values(["identity/admin", "pki/ca.crt"])
-            entry = clouds(name, keystone, region, secrets["identity/admin"], str(authority))
-            wanted = {authority: (secrets["pki/ca.crt"].encode(), 0o644), path: (entry.encode(), 0o600)}
-            for file, (content, mode) in wanted.items():
-                if not file.exists() or file.read_bytes() != content:
-                    home.write(file, content, mode)
-                    changed = True
-        return {"changed": changed, "summary": summary(name, services, path)}
+        except SecretsError:
+            if not self._task.check_mode:
+                raise
+            return {"changed": True, "summary": summary(name, services, path)}  # the real run makes them first
+        entry = clouds(name, keystone, region, secrets["identity/admin"], str(authority))
+        wanted = {authority: (secrets["pki/ca.crt"].encode(), 0o644), path: (entry.encode(), 0o600)}
+        different = {file: what for file, what in wanted.items() if not file.exists() or file.read_bytes() != what[0]}
+        if not self._task.check_mode:
+            for file, (content, mode) in different.items():
+                home.write(file, content, mode)
+        return {"changed": bool(different), "summary": summary(name, services, path)}
 
 
 def clouds(name, keystone, region, password, authority):

@@ -10,6 +10,7 @@ short_description: Build the bundle of a patch level
 description:
   - Builds the bundle of a release on the admin host, as root, into C(CLOUDOS_HOME/bundles), unless a whole and rightly
     signed one of the same inputs is there.
+  - Fails where service or plugin files set options that the code in the bundle does not declare; the bundle stays.
   - Needs to run under the Python that C(cloudos) is installed for, and the Debian packages that C(playbooks/bundle.yml)
     installs.
 options:
@@ -25,6 +26,10 @@ options:
     description: Directory of the service files; their migrations make the schema snapshots.
     type: path
     required: true
+  plugins:
+    description: Directory of the plugin files, which extend services.
+    type: path
+    required: true
 extends_documentation_fragment: [cloudos.cloud.operation]
 author: Cloud OS
 """
@@ -35,6 +40,7 @@ EXAMPLES = r"""
     release: "2026.1"
     releases: "{{ playbook_dir }}/../releases"
     services: "{{ playbook_dir }}/../services"
+    plugins: "{{ playbook_dir }}/../plugins"
 """
 
 RETURN = r"""
@@ -67,6 +73,7 @@ class BundleBuild(Operation):
         "release": {"type": "str", "required": True},
         "releases": {"type": "path", "required": True},
         "services": {"type": "path", "required": True},
+        "plugins": {"type": "path", "required": True},
     }
 
     def __init__(self, module):
@@ -75,18 +82,17 @@ class BundleBuild(Operation):
 
     def found(self):
         self.build = self._prepared()
-        return {"inputs": self.build.found()}
+        inputs = self.build.found()
+        if inputs == self.build.inputs():
+            self._told(self.build.check_options)
+        return {"inputs": inputs}
 
     def wanted(self):
         return {"inputs": self.build.inputs()}
 
     def converge(self, step):
-        from cloudos.bundle.errors import BundleError
-
-        try:
-            self.build.make()
-        except BundleError as error:
-            raise Failure(str(error)) from error
+        self._told(self.build.make)
+        self._told(self.build.check_options)
 
     def result(self, step):
         artifact = self.build.artifact
@@ -110,7 +116,18 @@ class BundleBuild(Operation):
             ) from error
         try:
             release, patch_level = load_locked(Path(self.params["releases"]), self.params["release"])
-            return Build(release, patch_level, Path(self.params["services"]), home.root(), say=self.steps.append)
+            directories = Path(self.params["services"]), Path(self.params["plugins"])
+            return Build(release, patch_level, *directories, home.root(), say=self.steps.append)
+        except BundleError as error:
+            raise Failure(str(error)) from error
+
+    @staticmethod
+    def _told(step):
+        """Do a step of the build whose error is the module's."""
+        from cloudos.bundle.errors import BundleError
+
+        try:
+            step()
         except BundleError as error:
             raise Failure(str(error)) from error
 

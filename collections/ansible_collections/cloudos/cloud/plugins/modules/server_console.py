@@ -82,7 +82,10 @@ class ServerConsole(Operation):
         import openstack
 
         self.cloud = openstack.connect(cloud=self.params["cloud"])
-        self.server = self.cloud.compute.find_server(self.params["server"], ignore_missing=False)
+        self.server = self.cloud.compute.find_server(self.params["server"])
+        if self.server is None:
+            raise Failure(f"cloud {self.params['cloud']} has no server {self.params['server']}",
+                          next_step="list those that there are: openstack server list")
         seen = {}
         if self.params["log_contains"]:
             seen["log"] = self.log()

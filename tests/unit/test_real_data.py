@@ -1,0 +1,42 @@
+"""The clouds, services and plugins of this repository compile, for every release that it has."""
+
+from pathlib import Path
+
+import pytest
+
+from cloudos.model.compile import compile_file
+
+ROOT = Path(__file__).parents[2]
+CLOUDS = sorted(path.parent.name for path in ROOT.glob("inventory/*/cloud.yml"))
+RELEASES = sorted(path.parent.name for path in ROOT.glob("releases/*/release.yml"))
+
+
+@pytest.fixture(params=CLOUDS)
+def cloud(request, tmp_path):
+    """Compiles one of the clouds as it would be in a series."""
+    text = (ROOT / "inventory" / request.param / "cloud.yml").read_text()
+    assert text.count('release: "') == 1
+
+    def compiled(series, facts=None):
+        before, _, rest = text.partition('release: "')
+        (tmp_path / "cloud.yml").write_text(before + f'release: "{series}"' + rest[rest.index('"') + 1 :])
+        return compile_file(tmp_path, facts)
+
+    return compiled
+
+
+@pytest.mark.parametrize("series", RELEASES)
+def test_it_compiles(cloud, series):
+    plan = cloud(series)
+    assert plan.data["release"]["series"] == series
+    assert {"keystone", "glance", "nova", "neutron", "placement"} <= set(plan.data["services"])
+    assert not any("{{" in file.get("content", "") for node in plan.data["nodes"] for files in plan.host(node).files.values()
+                   for file in files.values())  # fmt: skip
+
+
+def test_a_node_without_a_clock_gets_one_and_others_do_not(cloud):
+    names = list(cloud(RELEASES[0]).data["nodes"])
+    kept = {name: {"clock": "host"} for name in names[:-1]}
+    plan = cloud(RELEASES[0], kept)
+    clocks = [name for name in names if "chrony" in plan.host(name).data["packages"]]
+    assert clocks == names[-1:]
