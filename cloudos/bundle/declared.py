@@ -24,7 +24,6 @@ def check(services: Path, plugins: Path, series: str, catalogue: Path) -> None:
         if one.extends in bodies:
             bodies[one.extends] = extend(bodies[one.extends], one.of(series))
     if found := undeclared(bodies, known.layers, Options(json.loads(catalogue.read_text()))):
-        raise BundleError(
-            "\n  ".join([f"services and plugins set what the code in {catalogue.name.removesuffix('.options.json')} does not declare:", *found])
-            + f"\ncorrect the options, or the namespaces of the file, in {services} or {plugins}"
-        )
+        bundle = catalogue.name.removesuffix(".options.json")
+        lines = [f"services and plugins set what the code in {bundle} does not declare:", *found]
+        raise BundleError("\n  ".join(lines) + f"\ncorrect the options, or the namespaces of the file, in {services} or {plugins}")

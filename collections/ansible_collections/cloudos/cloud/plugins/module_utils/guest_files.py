@@ -93,6 +93,7 @@ from_service() {
     done >/run/keys
     get latest/meta-data/hostname >/run/hostname
     get latest/user-data >/run/user-data
+    return 0  # most instances have no user data
 }
 
 from_drive() {

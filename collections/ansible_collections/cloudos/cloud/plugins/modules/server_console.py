@@ -87,7 +87,7 @@ class ServerConsole(Operation):
             raise Failure(f"cloud {self.params['cloud']} has no server {self.params['server']}",
                           next_step="list those that there are: openstack server list")
         seen = {}
-        if self.params["log_contains"]:
+        if self.params["log_contains"] is not None:
             seen["log"] = self.log()
         if self.params["vnc"]:
             seen["vnc"] = self.greeting()
@@ -98,7 +98,7 @@ class ServerConsole(Operation):
         deadline = time.monotonic() + self.params["timeout"]
         while True:
             lines = (self.cloud.compute.get_server_console_output(self.server)["output"] or "").splitlines()
-            if any(self.params["log_contains"] in line for line in lines):
+            if self.params["log_contains"] in "\n".join(lines):
                 return lines[-10:]
             if time.monotonic() > deadline:
                 raise Failure(f"no {self.params['log_contains']!r} in the console log of {self.server.name}", log=lines[-20:],
