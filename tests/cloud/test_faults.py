@@ -90,7 +90,7 @@ def test_secrets_stay_secret(cloud):
     assert not records, records
 
 
-def test_toy_service_needs_no_task(cloud, tmp_path):
+def test_toy_service_needs_no_task(cloud, tmp_path, monkeypatch):
     """One more data file, and the application is served over TLS and found in Keystone's catalog."""
     inventory = tmp_path / "toy"
     shutil.copytree(cloud.inventory, inventory)
@@ -109,6 +109,7 @@ def test_toy_service_needs_no_task(cloud, tmp_path):
     source["services"].append("toy")
     source["service_path"] = ["services"]
     (inventory / "cloud.yml").write_text(yaml.safe_dump(source))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.state / "clouds.yaml"))
     toy = Cloud(inventory)
     before = toy.processes()
     try:

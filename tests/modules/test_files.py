@@ -198,3 +198,12 @@ def test_sixty_files_again_are_quick(node):
     start = time.monotonic()
     assert not call(toy=files, secrets={"s": PASSWORD})["changed"]
     assert time.monotonic() - start < 0.3
+
+
+def test_a_drop_in_goes_without_a_unit_being_disabled(node):
+    """The directory of a drop-in lies where units lie, but is none."""
+    folder = f"{files.UNITS}/cloudos-test.service.d"
+    entries = {folder: {"type": "directory"}, f"{folder}/cloudos.conf": {"content": "[Service]\nRestartSec=2\n"}}
+    assert run_module("files", files={"node": entries})["changed"]
+    gone = run_module("files", files={"node": {}})
+    assert not gone.get("failed"), gone

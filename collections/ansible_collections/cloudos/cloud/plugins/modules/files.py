@@ -192,7 +192,7 @@ class Files(Operation):
             filesystem.write_file(path, _bytes(entry["text"]), state["owner"], state["group"], state["mode"])
 
     def _remove(self, paths):
-        units = [path for path in paths if os.path.dirname(path) == UNITS and not os.path.islink(path)]
+        units = [path for path in paths if os.path.dirname(path) == UNITS and os.path.isfile(path) and not os.path.islink(path)]
         if units:
             units.sort(key=lambda path: not path.endswith(".socket"))   # a socket would start its service again
             self._run(["systemctl", "disable", "--now", *map(os.path.basename, units)])
