@@ -40,7 +40,7 @@ unit: env test-packages  ## the tests that need no cloud
 	@pytest -q
 
 live: env  ## the tests of a running cloud
-	@pytest -q -m cloud
+	@pytest -q -m "cloud and not lab"
 
 bench: env  ## measure the speed table of the design
 	@python benchmarks/run.py -i $(INVENTORY) $(ARGS)

@@ -202,8 +202,7 @@ def test_sixty_files_again_are_quick(node):
 
 def test_a_drop_in_goes_without_a_unit_being_disabled(node):
     """The directory of a drop-in lies where units lie, but is none."""
-    folder = f"{files.UNITS}/cloudos-test.service.d"
-    entries = {folder: {"type": "directory"}, f"{folder}/cloudos.conf": {"content": "[Service]\nRestartSec=2\n"}}
-    assert run_module("files", files={"node": entries})["changed"]
-    gone = run_module("files", files={"node": {}})
-    assert not gone.get("failed"), gone
+    folder = f"{node}/units/thing.service.d"
+    call(node={folder: {"type": "directory"}, f"{folder}/cloudos.conf": {"content": "[Service]\n"}})
+    assert call(node={})["changed"] and not os.path.exists(folder)
+    assert not [line for line in calls(node) if line.startswith("disable")]
