@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GROUPS = ("control", "network", "compute")
-STAGES = ("foundations", "services")
+STAGES = ("foundations", "services", "agents")
 PHASES = ("foundations", "schemas", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from ansible import constants, context
@@ -19,6 +20,7 @@ short_description: One line per task with percent, elapsed and remaining time
 description:
   - Percent and remaining time come from earlier successful runs of the same playbook on the same cloud.
   - Failures of Cloud OS modules show node, service, unit, cause, last log lines and the next step.
+  - At the end a table tells how long each step took that took a second or longer.
   - With C(-v) results are shown as by the default callback.
 extends_documentation_fragment: [default_callback, result_format_callback]
 """
@@ -35,6 +37,7 @@ class CallbackModule(Default):
         super().__init__()
         self._progress = None
         self._executed = {}
+        self._starts = []
         self._began = time.monotonic()
 
     def v2_playbook_on_start(self, playbook):
@@ -52,6 +55,7 @@ class CallbackModule(Default):
         self._task_type_cache[task._uuid] = prefix
         self._last_task_name = task.get_name().strip()
         self._where = self._progress.start(self._play.get_name().strip(), self._last_task_name)
+        self._starts.append((f"{self._where['play']}: {self._where['task']}", time.monotonic()))
         self._print_task_banner(task)
 
     def _print_task_banner(self, task):
@@ -111,6 +115,8 @@ class CallbackModule(Default):
             line = f"{host:<24} tasks={executed} changed={counts['changed']} failed={bad} skipped={counts['skipped']}"
             self._display.display(line, color=color)
         seconds = time.monotonic() - self._began
+        for line in durations([*self._starts, ("", time.monotonic())]):
+            self._display.display(line)
         self._display.display(f"{self._playbook} took {clock(seconds)} ({seconds:.1f} s)")
 
     def _count(self, result):
@@ -119,6 +125,13 @@ class CallbackModule(Default):
 
 
 INDENT = " " * 21
+LONG = 1.0   # seconds from which on a step is worth a line in the closing table
+
+
+def durations(starts):
+    """The lines of a table of the steps that took long; `starts` are (step, time) in order, closed by the end."""
+    steps = [(following - began, step) for (step, began), (_, following) in pairwise(starts)]
+    return ["seconds  step", *(f"{took:7.1f}  {step}" for took, step in steps if took >= LONG)] if len(steps) > 1 else []
 
 
 def told(host, failure):
