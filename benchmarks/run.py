@@ -32,16 +32,17 @@ def main():
     options = arguments()
     inventory = options.inventory.resolve()
     source = yaml.safe_load((inventory / "cloud.yml").read_text())
-    rows = [row for part in parts(options, source) for row in part(inventory, source)]
-    report = {"machine": machine(), "cloud": source["cloud"], "release": source["release"], "rows": rows}
+    report = {"machine": machine(), "cloud": source["cloud"], "release": source["release"], "rows": []}
     for name, value in report["machine"].items():
         print(f"{name:<10}{value}")
-    for row in rows:
-        mark = "reached" if row["reached"] else "missed"
-        print(f"{row['what']:<58}{row['measured']:>9} {row['unit']:<6} target {row['target']:>4}  {mark}")
+    for part in parts(options, source):
+        for row in part(inventory, source):
+            mark = "reached" if row["reached"] else "missed"
+            print(f"{row['what']:<58}{row['measured']:>9} {row['unit']:<6} target {row['target']:>4}  {mark}", flush=True)
+            report["rows"].append(row)
     options.output.write_text(json.dumps(report, indent=1) + "\n")
     print(f"Written to {options.output}")
-    return 0 if all(row["reached"] for row in rows) else 1
+    return 0 if all(row["reached"] for row in report["rows"]) else 1
 
 
 def arguments():
@@ -117,8 +118,8 @@ def bundle(inventory, source):
     """A bundle in a state directory of its own, so that nothing is lost and nothing is reused but the package cache."""
     with tempfile.TemporaryDirectory(dir=home.root()) as directory:
         began = time.monotonic()
-        subprocess.run([sys.executable, "-m", "cloudos.bundle", "--home", directory, "build", str(source["release"])],
-                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "cloudos.bundle", "build", str(source["release"])], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "CLOUDOS_HOME": directory})
         yield row("bundle from nothing", time.monotonic() - began, 150)
         size = max(path.stat().st_size for path in Path(directory, "bundles").iterdir())
         yield row("bundle, size", size / 1e6, 160, "MB")
