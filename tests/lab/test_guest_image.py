@@ -34,11 +34,14 @@ def key(tmp_path):
     return tmp_path / "key"
 
 
+def metadata(public_key):
+    return json.dumps({"uuid": "i-1", "hostname": "proof.example", "public_keys": {"mine": public_key}})
+
+
 def config_drive(directory, public_key):
     """QEMU's arguments for a config drive."""
     drive = directory / "drive.img"
-    metadata = {"hostname": "proof.example", "public_keys": {"mine": public_key}}
-    (directory / "meta_data.json").write_text(json.dumps(metadata))
+    (directory / "meta_data.json").write_text(metadata(public_key))
     (directory / "user_data").write_text(USER_DATA)
     subprocess.run(["mkfs.fat", "-C", "-n", "config-2", drive, "1440"], check=True, capture_output=True)
     subprocess.run(["mmd", "-i", drive, "::/openstack", "::/openstack/latest"], check=True)
@@ -49,12 +52,9 @@ def config_drive(directory, public_key):
 
 def metadata_service(directory, public_key):
     """QEMU's option of the network for a metadata service, with answers as Nova's."""
-    root = "/latest/meta-data"
-    answers = {
-        f"{root}/instance-id": "i-1", f"{root}/hostname": "proof.example", "/latest/user-data": USER_DATA,
-        f"{root}/public-keys/": "0=mine", f"{root}/public-keys/0/openssh-key": public_key,
-    }
-    (directory / "answers.json").write_text(json.dumps(answers))
+    root = "/openstack/latest"
+    (directory / "answers.json").write_text(
+        json.dumps({f"{root}/meta_data.json": metadata(public_key), f"{root}/user_data": USER_DATA}))
     (directory / "service.py").write_text(SERVICE)
     command = f"{sys.executable} {directory}/service.py {directory}/answers.json"
     return [], f",net=169.254.169.0/24,guestfwd=tcp:169.254.169.254:80-cmd:{command}"

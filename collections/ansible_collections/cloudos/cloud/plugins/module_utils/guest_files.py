@@ -83,16 +83,11 @@ INSTANCE = r"""#!/bin/sh
 # Makes the guest the instance it is: keys, name and user data, from the metadata service or else from a config drive.
 metadata=http://169.254.169.254
 drive=/run/config-drive
-get() { timeout 5 wget -q -O - "$metadata/$1" 2>/dev/null; }
+get() { timeout 5 wget -q -O "$1" "$metadata/openstack/latest/$2" 2>/dev/null; }
 
 from_service() {
-    ls /run/network.* >/dev/null 2>&1 && get latest/meta-data/instance-id >/run/instance-id || return 1
-    for index in $(get latest/meta-data/public-keys/ | cut -d= -f1); do
-        get latest/meta-data/public-keys/$index/openssh-key
-        echo
-    done >/run/keys
-    get latest/meta-data/hostname >/run/hostname
-    get latest/user-data >/run/user-data
+    ls /run/network.* >/dev/null 2>&1 && get /run/metadata meta_data.json || return 1
+    get /run/user-data user_data
     return 0  # most instances have no user data
 }
 
@@ -100,9 +95,7 @@ from_drive() {
     device=$(blkid | grep 'LABEL="config-2"' | cut -d: -f1)
     mkdir -p $drive
     [ -n "$device" ] && mount -o ro $device $drive 2>/dev/null || return 1
-    told=$drive/openstack/latest/meta_data.json
-    grep -o '"ssh-[^"]*"\|"ecdsa-[^"]*"' $told | sed 's/\\n"$/"/; s/^"//; s/"$//' | sort -u >/run/keys
-    sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p' $told >/run/hostname
+    cp $drive/openstack/latest/meta_data.json /run/metadata
     cp $drive/openstack/latest/user_data /run/user-data 2>/dev/null
     umount $drive
 }
@@ -110,9 +103,11 @@ from_drive() {
 tries=0
 until source=service && from_service || { source=drive && from_drive; }; do
     tries=$((tries + 1))
-    [ $((tries % 60)) -eq 0 ] && echo "no metadata service and no config drive after $tries tries; trying on"
-    sleep 1
+    [ $((tries % 300)) -eq 0 ] && echo "no metadata service and no config drive after $tries tries; trying on"
+    sleep 0.2
 done
+grep -o '"ssh-[^"]*"\|"ecdsa-[^"]*"' /run/metadata | sed 's/\\n"$/"/; s/^"//; s/"$//' | sort -u >/run/keys
+sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p' /run/metadata >/run/hostname
 [ -s /run/hostname ] && hostname "$(cut -d. -f1 /run/hostname)"
 for home in /root /home/cloud; do
     cp /run/keys $home/.ssh/authorized_keys

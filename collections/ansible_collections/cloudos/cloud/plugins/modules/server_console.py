@@ -8,6 +8,7 @@ short_description: Prove that a server's consoles can be reached
 description:
   - Waits until the console log of a server holds a text, and opens its VNC console the way a browser does, through
     the WebSocket proxy and its one-time token, up to the greeting of the VNC server.
+  - A server that ended in state ERROR has neither; then Nova's own account of the fault is the failure.
   - Changes nothing.
 options:
   server:
@@ -86,6 +87,7 @@ class ServerConsole(Operation):
         if self.server is None:
             raise Failure(f"cloud {self.params['cloud']} has no server {self.params['server']}",
                           next_step="list those that there are: openstack server list")
+        self.refuse_faulty()
         seen = {}
         if self.params["log_contains"] is not None:
             seen["log"] = self.log()
@@ -97,13 +99,32 @@ class ServerConsole(Operation):
         """The last lines of the log once it holds the text; raises Failure after the timeout."""
         deadline = time.monotonic() + self.params["timeout"]
         while True:
-            lines = (self.cloud.compute.get_server_console_output(self.server)["output"] or "").splitlines()
+            lines = self.lines()
             if self.params["log_contains"] in "\n".join(lines):
                 return lines[-10:]
             if time.monotonic() > deadline:
                 raise Failure(f"no {self.params['log_contains']!r} in the console log of {self.server.name}", log=lines[-20:],
                               next_step="look whether the instance boots at all: openstack console log show")
-            time.sleep(1)
+            time.sleep(0.5)
+            self.refuse_faulty()
+
+    def refuse_faulty(self):
+        """Raises Failure with what Nova says of a server that it could not make or keep."""
+        server = self.cloud.compute.get_server(self.server)
+        if server.status == "ERROR":
+            fault = server.fault or {}
+            raise Failure(f"{server.name} is in state ERROR: {fault.get('message', 'Nova gives no reason')}",
+                          log=(fault.get("details") or "").splitlines()[-20:],
+                          next_step=f"see openstack server event list {server.id}, and the journal of nova-compute on its host")
+
+    def lines(self):
+        """The console log as it is now; empty while the server has no host yet, which Nova answers with 404 or 409."""
+        from openstack.exceptions import ConflictException, NotFoundException
+
+        try:
+            return (self.cloud.compute.get_server_console_output(self.server)["output"] or "").splitlines()
+        except (ConflictException, NotFoundException):
+            return []
 
     def greeting(self):
         """The first twelve bytes that the VNC server sends through the proxy."""
