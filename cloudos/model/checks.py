@@ -29,6 +29,19 @@ def check_groups(inventory: Inventory, report: Report) -> None:
             report.add(inventory.where("nodes"), f"no node is in group {group}; there must be at least 1")
 
 
+def check_places(cloud: Cloud, report: Report) -> None:
+    """Units that no node would run, because no node is in any of their groups."""
+    for service, body in cloud.bodies.items():
+        for name, unit in body.get("units", {}).items():
+            wanted = groups(unit)
+            if not cloud.members(wanted) and not {"network", "compute", "control"} & set(wanted):  # told by themselves
+                report.add(
+                    cloud.inventory.where("nodes"),
+                    f"{service} has {name} on group {', '.join(wanted)}, and no node is in it; "
+                    f"add {wanted[0]} to the groups of one",
+                )
+
+
 def check_override_names(cloud: Cloud, report: Report) -> None:
     """Groups, nodes, services and files that overrides name."""
     inventory = cloud.inventory

@@ -92,6 +92,7 @@ def compile_cloud(
 def _check(cloud: Cloud, report: Report) -> None:
     addresses.check_addresses(cloud.inventory, report)
     checks.check_groups(cloud.inventory, report)
+    checks.check_places(cloud, report)
     checks.check_override_names(cloud, report)
     checks.check_ports(cloud, report)
     checks.check_inputs(cloud, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GROUPS = ("control", "network", "compute")
+GROUPS = ("control", "network", "compute", "storage")
 STAGES = ("foundations", "services", "agents")
 PHASES = ("foundations", "schemas", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
@@ -108,6 +108,7 @@ UNIT = closed(
     stage={"enum": list(STAGES)},
     reload=FLAG,
     oneshot=FLAG,
+    schedule=TEXT,
     options=SECTIONS,
     tls=FLAG,
     backend=BACKEND,

@@ -37,6 +37,9 @@ def service_units(scope: Scope, service: str, body: dict, files: dict[str, dict]
             alone = {"inputs": [f"{paths.UNITS}/{name_of_socket}"], "reload": False, "oneshot": False, "after": []}
             result.append({**entry, "name": name_of_socket, **alone})
             entry["after"] = [*after, name_of_socket]
+        if "schedule" in unit:  # the timer starts the service, and nobody else
+            timer = f"{name}.timer"
+            entry |= {"name": timer, "inputs": [f"{paths.UNITS}/{timer}"], "after": []}
         result.append(entry)
         for path, content in own.items():
             files.setdefault(path, nodefiles.directory() if content is None else nodefiles.file(content))
@@ -55,6 +58,8 @@ def _unit_files(
     socket = {}
     if "wsgi" in unit:
         socket = {f"{paths.UNITS}/{name}.socket": units.socket_unit(name, body.get("title", service))}
+    if "schedule" in unit:
+        socket = {f"{paths.UNITS}/{name}.timer": units.timer_unit(name, unit["schedule"], body.get("title", service))}
     return {**socket, f"{paths.UNITS}/{full}": text}
 
 

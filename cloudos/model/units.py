@@ -59,6 +59,17 @@ def socket_unit(name: str, title: str) -> str:
     )
 
 
+def timer_unit(name: str, schedule: str, title: str) -> str:
+    """The timer of a unit with a schedule (systemd.time's calendar events); what was missed while down is made up for."""
+    return unit_text(
+        {
+            "Unit": {"Description": f"Schedule of {name} ({title})"},
+            "Timer": {"OnCalendar": schedule, "RandomizedDelaySec": 300, "Persistent": "yes"},
+            "Install": {"WantedBy": "timers.target"},
+        }
+    )
+
+
 def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: str, after: list[str]) -> str:
     """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated."""
     sections = {
@@ -75,7 +86,7 @@ def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: s
             **_sandbox(unit),
             "StandardOutput": "journal",
         },
-        "Install": {"WantedBy": "multi-user.target"},
+        "Install": {} if "schedule" in unit else {"WantedBy": "multi-user.target"},
     }
     if "wsgi" in unit:
         sections["Unit"]["Requires"] = f"{name}.socket"
@@ -106,6 +117,8 @@ def _process(name: str, unit: dict) -> dict[str, Any]:
             "TimeoutStopSec": 200,
         }
     command = unit["exec"] if unit["exec"].startswith("/") else f"{paths.BUNDLE}/bin/{unit['exec']}"
+    if "schedule" in unit:
+        return {"Type": "oneshot", "ExecStart": command}
     if unit.get("oneshot"):
         return {"Type": "oneshot", "RemainAfterExit": "yes", "ExecStart": command}
     return {

@@ -68,7 +68,7 @@ def run(tmp_path, monkeypatch):
 def test_plan_command_shows_the_plan_and_that_options_are_not_checked(run):
     result = run("-i", ROOT / "inventory/aio")
     assert result.exit_code == 0
-    assert "ctl1  172.29.0.11  control, network, compute; nobody has looked at it yet" in result.output
+    assert "ctl1  172.29.0.11  control, network, compute, storage; nobody has looked at it yet" in result.output
     assert "nova-compute" in result.output
     assert "Overrides are not checked" in result.output
     assert "Nothing was applied yet" in result.output

@@ -18,7 +18,7 @@ def catalogue():
     """{namespace: {group: {option: description}}} of all entry points `oslo.config.opts`, but those of tests."""
     owners = {}
     for point in importlib.metadata.entry_points(group="oslo.config.opts"):
-        if ".tests." not in point.value:
+        if "tests." not in point.value:
             owners.setdefault(point.dist.name, []).append(point.name)
     # Services register clashing options when imported, so each distribution is listed by a process of its own.
     with multiprocessing.Pool(maxtasksperchild=1) as pool:
@@ -58,7 +58,9 @@ def describe(option):
 
 def type_of(kind):
     """A type as JSON: {type, and its bounds}; `item` and `value` describe what lists and mappings hold."""
-    facts = {"type": type(kind).__name__.lower() if not isinstance(kind, type) else kind.__name__}
+    if isinstance(kind, type):  # any callable may be a type; a class has no bounds of its own
+        return {"type": kind.__name__}
+    facts = {"type": type(kind).__name__.lower()}
     for key in SCALARS:
         value = getattr(kind, key, None)
         if value is not None and value is not False and value not in ([], ()):  # a bound of 0 says something
