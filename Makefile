@@ -15,7 +15,7 @@ export LC_ALL := C.UTF-8
 export INVENTORY
 
 help:  ## what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 cloud: env  ## a running cloud, from blank machines or from where it is; INVENTORY=inventory/<cloud> for your own
 	@$(MAKE) --no-print-directory -j2 prepare-lab prepare-bundle
@@ -41,6 +41,9 @@ unit: env test-packages  ## the tests that need no cloud
 
 live: env  ## the tests of a running cloud
 	@pytest -q -m "cloud and not lab"
+
+test-scenarios: env  ## what takes long: lab nodes, first installs, guests, and many kills
+	@pytest -q -m lab
 
 bench: env  ## measure the speed table of the design
 	@python benchmarks/run.py -i $(INVENTORY) $(ARGS)
@@ -71,4 +74,4 @@ lock: env
 	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" -o requirements.txt
 
-.PHONY: help cloud verify destroy test lint unit test-packages live bench env lock
+.PHONY: help cloud verify destroy test lint unit test-packages live test-scenarios bench env lock

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,14 @@ class Cloud:
         assert not check or run.code == 0, run.output[-6000:]
         return run
 
+    def kill(self, playbook, after):
+        """Start a playbook and kill ansible-playbook, which cannot clean up, after so many seconds."""
+        process = subprocess.Popen(self.command(playbook), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
     def node(self, command, check=True):
         """Standard output of a shell command on the control node."""
         ssh = ["ssh", "-i", str(HOME / "keys" / "lab"), "-oBatchMode=yes", f"-oUserKnownHostsFile={self.state}/known_hosts",
@@ -58,7 +68,11 @@ class Cloud:
 
     def plan(self):
         """The last applied plan of the control node."""
-        return next(iter(json.loads((self.state / "plan.json").read_text())["nodes"].values()))
+        return next(iter(self.kept("plan.json")["nodes"].values()))
+
+    def kept(self, name):
+        """What the runs keep about the cloud in a file of that name."""
+        return json.loads((self.state / name).read_text())
 
     def services(self):
         """Names of the cloud's running service units, without oneshots and sockets."""

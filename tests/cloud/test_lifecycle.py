@@ -2,14 +2,12 @@
 
 import random
 import shutil
-import signal
-import subprocess
 import time
 
 import pytest
 import yaml
 
-from tests.cloud.running import ROOT, Cloud
+from tests.cloud.running import Cloud
 
 pytestmark = pytest.mark.cloud
 
@@ -51,12 +49,7 @@ def test_killed_at_any_moment_and_run_again(cloud, edited):
     cloud.play("site")
     whole = time.monotonic() - started
     for attempt in range(10):
-        target = edited if attempt % 2 else cloud
-        process = subprocess.Popen(target.command("site"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True)
-        time.sleep(random.uniform(0.3, whole))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        (edited if attempt % 2 else cloud).kill("site", after=random.uniform(0.3, whole))
     cloud.play("site")
     assert cloud.play("site").changed == 0
     cloud.play("verify")

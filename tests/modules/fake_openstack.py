@@ -240,6 +240,8 @@ class Cloud:
             )
         server = self.store["servers"].get(parts[1])
         if server and parts[2:] == ["action"] and "os-getConsoleOutput" in body:
+            if server["console_log"] is None:
+                raise Answer(409, {"conflictingRequest": {"code": 409, "message": "Instance is not ready"}})
             raise Answer(200, {"output": server["console_log"]})
         if server and parts[2:] == ["remote-consoles"]:
             raise Answer(200, {"remote_console": {**body["remote_console"], "url": server["console_url"]}})

@@ -93,6 +93,19 @@ def test_a_log_without_the_text_is_told_with_its_end(server):
     assert result["failure"]["log"] == ["boot", "Kernel panic"]
 
 
+def test_a_log_is_waited_for_while_the_server_has_no_host(server):
+    server["console_log"] = None
+    result = ask(log_contains="login", timeout=0)
+    assert result["failed"] and "no 'login' in the console log of web1" in result["msg"]
+
+
+def test_a_server_that_failed_tells_its_fault(server):
+    server.update(status="ERROR", fault={"message": "No valid host was found.", "details": "Traceback\nNoValidHost"})
+    result = ask(log_contains="login", vnc=True)
+    assert result["failed"] and "web1 is in state ERROR: No valid host was found." in result["msg"]
+    assert result["failure"]["log"] == ["Traceback", "NoValidHost"]
+
+
 def test_a_token_that_is_no_longer_good_is_told(server):
     server["console_url"] = server["console_url"].replace(TOKEN, "used")
     result = ask(vnc=True)

@@ -120,7 +120,10 @@ def _qemu_version():
 def main():
     """Entry point."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, ansible_facts={"cloudos_facts": facts(module)})
+    found = facts(module)
+    if module.check_mode and found["kvm"] == "untested":
+        module.warn("Whether KVM works here is tried once QEMU is installed. What is announced counts on emulation.")
+    module.exit_json(changed=False, ansible_facts={"cloudos_facts": found})
 
 
 if __name__ == "__main__":
