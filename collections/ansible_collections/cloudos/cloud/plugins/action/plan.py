@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from cloudos.model.difference import diff
 from cloudos.model.plan import Plan
 from cloudos.model.problems import Problems
+from cloudos.model.removal import removal
 from cloudos.runs import compiling
 from cloudos.runs.once import FailedBefore, once
 from cloudos.runs.plans import PlanMissing, Plans
@@ -40,10 +41,13 @@ class ActionModule(ActionBase):
             first, result = once(self._plans.once, self._task._uuid, self._host, states[state])
             if state == "compiled":
                 part = self._plans.part(self._host, result["plan_digest"])
+                gone = result.pop("removal")
+                here = gone.pop("nodes").get(self._host, {"units": [], "schemas": []})
                 result["ansible_facts"] = {
                     "plan": part,
                     "plan_identity": part["identity"],
                     "plan_login": _login(part["identity"]),
+                    "plan_removal": {**gone, **here},
                     "plan_digest": part["digest"],
                 }
         except (Problems, SecretsError, PlanMissing, FailedBefore) as error:
@@ -64,6 +68,7 @@ class ActionModule(ActionBase):
         return {
             "changed": last is None or bool(changes or made),
             "plan_digest": self._plans.save(plan),
+            "removal": removal(last, plan),
             "secrets_made": made,
             "diff": [{"prepared": changes}] if self._task.diff and changes else [],
         }
