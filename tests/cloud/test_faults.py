@@ -35,6 +35,14 @@ def test_every_unit_survives_kill(cloud):
     assert cloud.play("site").changed == 0
 
 
+def test_what_runs_on_a_schedule_ends_well(cloud):
+    timers = [unit["name"] for unit in cloud.plan()["units"] if unit["name"].endswith(".timer")]
+    assert "keystone-rotate-keys.timer" in timers
+    for timer in timers:
+        cloud.node(f"systemctl start {timer.removesuffix('.timer')}.service")
+    assert cloud.play("site").changed == 0
+
+
 def test_reboot(cloud):
     boot = cloud.node("cat /proc/1/stat | cut -d' ' -f22")
     cloud.node("systemctl reboot", check=False)
