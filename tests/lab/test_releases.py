@@ -1,0 +1,65 @@
+"""Every release's files, as the plan has them, before the validator of the release's own oslo.config."""
+
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+
+from cloudos import home
+from cloudos.bundle.artifact import Artifact
+from cloudos.model.assemble import assemble
+from cloudos.model.compile import compile_cloud, load
+from cloudos.model.options import AUTHENTICATION, Options
+from cloudos.model.problems import Report
+from cloudos.model.source import ROOT
+
+pytestmark = pytest.mark.lab
+
+SERIES = sorted(path.parent.name for path in ROOT.glob("releases/*/release.yml"))
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_oslo_config_validator_accepts_every_file(series, tmp_path):
+    built = subprocess.run(["cloudos", "bundle", "build", series], check=False, cwd=ROOT, capture_output=True, text=True)
+    assert not built.returncode, built.stderr
+    source = yaml.safe_load((ROOT / "inventory" / "aio" / "cloud.yml").read_text())
+    (tmp_path / "cloud.yml").write_text(yaml.safe_dump({**source, "release": series}))
+    loaded = load(tmp_path, ROOT)
+    artifact = Artifact(home.root() / "bundles", loaded.release.patch_level)
+    catalogue = Options(json.loads(artifact.path("options.json").read_text()))
+    place = f"/opt/cloudos/{loaded.release.patch_level}"
+    commands = [
+        f"{shlex.join(validation(place, catalogue, *file))} && echo valid: || echo {file[0].name} is not valid"
+        for file in ini_files(loaded, tmp_path)
+    ]
+    mount = f"mount -t tmpfs none /opt && mkdir -p {place} && mount -o ro {artifact.path('sqfs')} {place} || exit"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", "\n".join([mount, *commands])],
+                          capture_output=True, text=True, check=False)
+    assert len(commands) > 10
+    assert done.stdout.count("valid:\n") == len(commands), done.stdout + done.stderr
+
+
+def ini_files(loaded, directory):
+    """(copy of a file that the plan has, its namespaces) for every file whose options code declares."""
+    plan = compile_cloud(loaded.inventory, loaded.services, loaded.plugins, loaded.release)
+    bodies = assemble(loaded.inventory, loaded.services, loaded.plugins, loaded.release, Report()).bodies
+    for service, files in plan.hosts()[0].files.items():
+        for name, entry in bodies.get(service, {}).get("files", {}).items():
+            path = name if name.startswith("/") else f"/etc/{service}/{name}"
+            if entry.get("namespaces") and path in files:
+                copy = directory / path.strip("/").replace("/", "-")
+                copy.write_text(re.sub(r"\$\{secret:[^}]*\}", "secret", files[path]["content"]))
+                yield copy, entry["namespaces"]
+
+
+def validation(place, catalogue, file, namespaces):
+    """The validator's command; left out is what is declared at run time only: stores, back ends, how to log in."""
+    declared = catalogue.declared(namespaces)
+    said = re.findall(r"^\[(.+)\]$", file.read_text(), re.MULTILINE)
+    command = [f"{place}/bin/oslo-config-validator", "--input-file", str(file)]
+    command += [word for name in namespaces for word in ("--namespace", name)]
+    command += [word for group in said if group not in declared for word in ("--exclude-group", group)]
+    return command + [word for name in AUTHENTICATION for word in ("--exclude-options", f"^{name}$")]
