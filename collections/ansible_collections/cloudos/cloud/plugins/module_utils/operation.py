@@ -146,6 +146,16 @@ class Operation:
         cls(AnsibleModule(argument_spec=spec, supports_check_mode=True, **cls.options)).run()
 
 
+class Look(Operation):
+    """A module that changes nothing: result(step) looks, waits or proves, and raises Failure."""
+
+    def found(self):
+        return {}
+
+    def wanted(self):
+        return {}
+
+
 @contextmanager
 def exclusive(name, timeout=600, directory="/run"):
     """Hold the node's lock of that name, waiting for its holder for up to `timeout` seconds.

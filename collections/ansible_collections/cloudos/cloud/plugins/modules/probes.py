@@ -69,26 +69,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.cloudos.cloud.plugins.module_utils import looks
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Look
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import journal
 
 PAUSE = 0.3
 
 
-class Probes(Operation):
-    """Nothing is ever changed: found and wanted are empty, waiting is the result."""
+class Probes(Look):
 
     spec = {
         "probes": {"type": "list", "elements": "dict", "required": True},
         "cloud": {"type": "dict", "default": {}},
         "timeout": {"type": "int", "default": 180},
     }
-
-    def found(self):
-        return {}
-
-    def wanted(self):
-        return {}
 
     def result(self, step):
         probes = self.params["probes"]

@@ -59,12 +59,10 @@ import ssl
 import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Look
 
 
-class ServerConsole(Operation):
-    """A look that changes nothing: found and wanted are the same by definition."""
-
+class ServerConsole(Look):
     spec = {
         "server": {"type": "str", "required": True},
         "log_contains": {"type": "str"},
@@ -72,12 +70,6 @@ class ServerConsole(Operation):
         "cloud": {"type": "str", "required": True},
         "timeout": {"type": "int", "default": 60},
     }
-
-    def found(self):
-        return {}
-
-    def wanted(self):
-        return {}
 
     def result(self, step):
         import openstack
