@@ -31,6 +31,7 @@ class Context:
         self._shared = {
             "cloud": Named(inventory.cloud, region=inventory.region, domain="Default"),
             "release": Named(cloud.release.series, series=cloud.release.series, patch_level=cloud.release.patch_level),
+            "services": list(cloud.bodies),
             "networks": inventory.networks,
             "endpoint": Named(inventory.endpoint, address=inventory.endpoint),
             "plugins": inventory.plugins,

@@ -52,6 +52,7 @@ class Cloud:
             for name in (
                 "regions",
                 "roles",
+                "domains",
                 "projects",
                 "services",
                 "endpoints",
@@ -63,7 +64,7 @@ class Cloud:
                 "migrations",
             )
         }
-        self.grants = set()  # (project id, user id, role id)
+        self.grants = set()  # (project or domain id, user id, role id)
         self.lock = threading.Lock()
 
     def bootstrap(self, password="admin-password"):
@@ -150,6 +151,9 @@ class Cloud:
                     ]
                 },
             )
+        if len(parts) == 5:
+            names = {role for home, user, role in self.grants if (home, user) == (parts[1], parts[3])}
+            raise Answer(200, {"roles": [self.store["roles"][role] for role in sorted(names)]})
         if len(parts) == 6:
             grant = (parts[1], parts[3], parts[5])
             (self.grants.add if method == "PUT" else self.grants.discard)(grant)
