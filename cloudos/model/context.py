@@ -29,7 +29,7 @@ class Context:
         self.cloud, self._nodes = cloud, nodes
         inventory = cloud.inventory
         self._shared = {
-            "cloud": Named(inventory.cloud, region=inventory.region, domain="Default"),
+            "cloud": Named(inventory.cloud, region=inventory.region, domain="Default", retention=inventory.retention),
             "release": Named(cloud.release.series, series=cloud.release.series, patch_level=cloud.release.patch_level),
             "services": list(cloud.bodies),
             "networks": inventory.networks,

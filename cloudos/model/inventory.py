@@ -11,6 +11,7 @@ from cloudos.model.problems import Report
 from cloudos.model.validation import validate
 
 FILE = "cloud.yml"
+RETENTION = {"deleted_rows": 30, "logs": 14}  # days
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
     `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `retention`: {deleted_rows, logs} in days.
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
     """
 
@@ -32,6 +34,7 @@ class Inventory:
     services: list[str]
     plugins: dict[str, str]
     overrides: dict[str, dict]
+    retention: dict[str, int] = field(default_factory=dict)
     lab: dict | None = None
     plugin_path: list[Path] = field(default_factory=list)
     service_path: list[Path] = field(default_factory=list)
@@ -79,6 +82,7 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
         endpoint=data.get("endpoint", {}).get("address") or first,
         services=data.get("services", []),
         plugins=data.get("plugins", {}),
+        retention={**RETENTION, **data.get("retention", {})},
         overrides={layer: overrides.get(layer, {}) for layer in ("all", "groups", "nodes")},
         lab=data.get("lab"),
         plugin_path=[path.parent / directory for directory in data.get("plugin_path", [])],

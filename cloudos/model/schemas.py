@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GROUPS = ("control", "network", "compute", "storage")
-STAGES = ("foundations", "services", "agents")
+STAGES = ("foundations", "services", "workers", "agents")
 PHASES = ("foundations", "schemas", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
 
@@ -22,6 +22,7 @@ NUMBER = {"type": ["integer", "string"]}
 ON = {"type": ["array", "string"], "items": {"enum": [*GROUPS, "all"]}}
 MODE = {"type": "string", "pattern": r"^0[0-7]{3,4}$", "description": 'an octal number in quotes such as "0640"'}
 BACKEND = {"type": "string", "pattern": r"^[\w.\[\]:-]+:\d+$", "description": "host:port"}
+DAYS = {"type": "integer", "minimum": 1, "description": "a number of days"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 SECTIONS = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
 
@@ -72,6 +73,7 @@ INVENTORY = closed(
     services={"type": "array", "items": TEXT, "minItems": 1},
     plugins=mapping(TEXT),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
+    retention=closed(**dict.fromkeys(("deleted_rows", "logs"), DAYS)),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
     plugin_path=TEXTS,
     service_path=TEXTS,
@@ -126,6 +128,7 @@ PROBE = {
         "on": ON,
         "once": FLAG,
         "when": EXPRESSION,
+        "before": {"enum": ["agents"]},
     },
 }
 

@@ -49,6 +49,7 @@ def socket_unit(name: str, title: str) -> str:
         "SocketGroup": paths.FRONTEND,
         "SocketMode": "0660",
         "Backlog": 4096,
+        "RemoveOnStop": "yes",
     }
     return unit_text(
         {

@@ -35,6 +35,14 @@ def test_every_unit_survives_kill(cloud):
     assert cloud.play("site").changed == 0
 
 
+def test_what_runs_on_a_schedule_ends_well(cloud):
+    timers = [unit["name"] for unit in cloud.plan()["units"] if unit["name"].endswith(".timer")]
+    assert "keystone-rotate-keys.timer" in timers
+    for timer in timers:
+        cloud.node(f"systemctl start {timer.removesuffix('.timer')}.service")
+    assert cloud.play("site").changed == 0
+
+
 def test_reboot(cloud):
     boot = cloud.node("cat /proc/1/stat | cut -d' ' -f22")
     cloud.node("systemctl reboot", check=False)
@@ -90,14 +98,15 @@ def test_secrets_stay_secret(cloud):
     assert not records, records
 
 
-def test_toy_service_needs_no_task(cloud, tmp_path, monkeypatch):
-    """One more data file, and the application is served over TLS and found in Keystone's catalog."""
+def test_toy_service_comes_and_goes_without_a_task(cloud, tmp_path, monkeypatch):
+    """One more data file is served over TLS and found in Keystone's catalog; it leaves when that was confirmed by name."""
     inventory = tmp_path / "toy"
     shutil.copytree(cloud.inventory, inventory)
     (inventory / "services").mkdir()
     (inventory / "services" / "toy.yml").write_text(yaml.safe_dump({
-        "service": "toy", "title": "Toy", "needs": ["keystone", "haproxy"], "account": {}, "user": {"roles": ["service"]},
-        "catalog": {"type": "toy", "unit": "toy-api", "path": ""},
+        "service": "toy", "title": "Toy", "needs": ["keystone", "mariadb", "haproxy"],
+        "account": {}, "user": {"roles": ["service"]},
+        "catalog": {"type": "toy", "unit": "toy-api", "path": ""}, "databases": ["toy"],
         "files": {"/var/lib/toy/toy.py": {"on": ["control"], "format": "text", "content": (
             "def application(environ, start_response):\n"
             "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
@@ -121,5 +130,14 @@ def test_toy_service_needs_no_task(cloud, tmp_path, monkeypatch):
         assert api.endpoint_for("toy").startswith(f"https://{cloud.address}:9999")
         after = toy.processes()
         assert {unit: after[unit] for unit in before} == before
+        refused = cloud.play("site", check=False)
+        assert refused.code and "toy leaves the cloud" in refused.output and "site_remove=toy" in refused.output
+        assert toy.processes() == after
     finally:
-        cloud.play("site")
+        cloud.play("site", "-e", "site_remove=toy")
+    assert cloud.processes() == before
+    api = openstack.connect(cloud=cloud.name)
+    assert not [*api.identity.services(name="toy")] and not api.identity.find_user("toy")
+    assert cloud.node("ls /etc/systemd/system/ /var/lib/mysql | grep toy; ls /run/cloudos | grep toy", check=False) == ""
+    assert "CREATE TABLE" not in cloud.node("ls /var/backups/cloudos; zcat /var/backups/cloudos/toy-*.sql.gz")
+    assert cloud.play("site").changed == 0

@@ -1,5 +1,6 @@
 """Module schemas against a real, private MariaDB."""
 
+import gzip
 import json
 import subprocess
 
@@ -28,7 +29,8 @@ def place(tmp_path, mariadb):
     (tmp_path / "runs").chmod(0o666)
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
-    yield {"snapshots": str(tmp_path), "bundle": f"{tmp_path}/current", "socket": str(mariadb), "secrets": SECRETS}
+    yield {"snapshots": str(tmp_path), "bundle": f"{tmp_path}/current", "socket": str(mariadb), "secrets": SECRETS,
+           "dumps": f"{tmp_path}/dumps"}
     sql(mariadb, "DROP DATABASE IF EXISTS toy_api; DROP DATABASE IF EXISTS toy; DROP DATABASE IF EXISTS cloudos; "
                  "DROP USER IF EXISTS toy@'%'")
 
@@ -56,6 +58,18 @@ def test_twelve_cases(place):
     kit.twelve_cases(kit.Story("schemas", state=state, create={**place, "schemas": [toy(place, "toy_api")]},
                                change={**place, "schemas": [toy(place, "toy_api", "toy")]},
                                remove={**place, "absent": [toy(place, "toy_api", "toy")]}))
+
+
+def test_a_dropped_database_stays_as_a_dump(place, tmp_path):
+    kit.run_module("schemas", **place, schemas=[toy(place, "toy_api")])
+    sql(place["socket"], "INSERT INTO toy_api.things VALUES (42)")
+    result = kit.run_module("schemas", **place, absent=[toy(place, "toy_api")])
+    assert result["services"]["toy"]["databases"] == {"toy_api": "dropped"}
+    (dump,) = (tmp_path / "dumps").iterdir()
+    assert dump.name.startswith("toy_api-") and dump.stat().st_mode & 0o777 == 0o600
+    assert "(42)" in gzip.decompress(dump.read_bytes()).decode()
+    assert not kit.run_module("schemas", **place, absent=[toy(place, "toy_api")])["changed"]
+    assert len([*(tmp_path / "dumps").iterdir()]) == 1
 
 
 def test_snapshot_is_loaded_and_proved(place):

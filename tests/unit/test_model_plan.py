@@ -27,6 +27,18 @@ def option(plan, node, name, path="agent/agent.conf"):
     return found and found[1]
 
 
+def test_a_unit_on_a_schedule_is_started_by_its_timer_alone(tree):
+    purge = "identity-purge: {on: [control], schedule: daily, exec: identity-manage purge, files: []}"
+    tree.edit("services/identity.yml", "units:", f"units:\n  {purge}")
+    plan = tree.compile(FACTS, tree.options)
+    assert plan.host("ctl1").unit("identity-purge.timer")["inputs"] == ["/etc/systemd/system/identity-purge.timer"]
+    assert "identity-purge.service" not in {unit["name"] for unit in plan.host("ctl1").units}
+    unit = content(plan, "ctl1", "identity", "/etc/systemd/system/identity-purge.service")
+    assert "Type=oneshot\n" in unit and "[Install]" not in unit and "Restart" not in unit
+    assert "OnCalendar=daily\n" in content(plan, "ctl1", "identity", "/etc/systemd/system/identity-purge.timer")
+    assert "identity-purge.timer" in {probe.get("unit") for probe in plan.host("ctl1").data["probes"]}
+
+
 def test_the_last_layer_wins(plan):
     assert option(plan, "cmp1", "cpu_ratio") == "3"  # layer, file 4, plugin 8, all 2, group 3
     assert option(plan, "cmp2", "cpu_ratio") == "5"  # ... node 5

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from cloudos.model.difference import diff
 from cloudos.model.plan import Plan
 from cloudos.model.problems import Problems
+from cloudos.model.removal import removal
 from cloudos.runs import compiling
 from cloudos.runs.once import FailedBefore, once
 from cloudos.runs.plans import PlanMissing, Plans
@@ -40,8 +41,15 @@ class ActionModule(ActionBase):
             first, result = once(self._plans.once, self._task._uuid, self._host, states[state])
             if state == "compiled":
                 part = self._plans.part(self._host, result["plan_digest"])
-                facts = {"plan": part, "plan_identity": part["identity"], "plan_digest": part["digest"]}
-                result["ansible_facts"] = facts
+                gone = result.pop("removal")
+                here = gone.pop("nodes").get(self._host, {"units": [], "schemas": []})
+                result["ansible_facts"] = {
+                    "plan": part,
+                    "plan_identity": part["identity"],
+                    "plan_login": _login(part["identity"]),
+                    "plan_removal": {**gone, **here},
+                    "plan_digest": part["digest"],
+                }
         except (Problems, SecretsError, PlanMissing, FailedBefore) as error:
             raise AnsibleActionFail(str(error)) from None
         reported = result if first else {**result, "changed": False, "diff": []}
@@ -60,6 +68,7 @@ class ActionModule(ActionBase):
         return {
             "changed": last is None or bool(changes or made),
             "plan_digest": self._plans.save(plan),
+            "removal": removal(last, plan),
             "secrets_made": made,
             "diff": [{"prepared": changes}] if self._task.diff and changes else [],
         }
@@ -78,3 +87,16 @@ class ActionModule(ActionBase):
         names = self._vars["groups"]["nodes"]
         found = {name: hosts[name].get("ansible_facts", {}).get("cloudos_facts") for name in names}
         return {name: facts for name, facts in found.items() if facts}
+
+
+def _login(identity):
+    """How modules that ask the cloud log in as its administrator; the password is a reference."""
+    admin = identity["admin"]
+    return {
+        "auth_url": identity["auth_url"],
+        "username": admin["user"],
+        "password": admin["password"],
+        "project": admin["project"],
+        "region": identity["region"],
+        "cafile": identity["cafile"],
+    }

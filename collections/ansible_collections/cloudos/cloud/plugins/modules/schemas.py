@@ -25,10 +25,14 @@ options:
     elements: dict
     default: []
   absent:
-    description: The same shape; these databases and accounts are dropped with all they hold.
+    description: The same shape; these databases and accounts are dropped once what they hold lies below O(dumps).
     type: list
     elements: dict
     default: []
+  dumps:
+    description: Directory for C(<database>-<UTC time>.sql.gz) of dropped databases; root's alone.
+    type: path
+    default: /var/backups/cloudos
   snapshots:
     description:
       - Directory with C(<database>.sql) files and C(heads.json), a mapping of databases to version tables to versions.
@@ -72,6 +76,7 @@ services:
   returned: success
 """
 
+import datetime
 import json
 import os
 import shlex
@@ -79,6 +84,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
+from ansible_collections.cloudos.cloud.plugins.module_utils import filesystem
 from ansible_collections.cloudos.cloud.plugins.module_utils.mariadb import (
     Server,
     Unreachable,
@@ -105,6 +111,7 @@ class Schemas(Operation):
     spec = {
         "schemas": {"type": "list", "elements": "dict", "default": []},
         "absent": {"type": "list", "elements": "dict", "default": []},
+        "dumps": {"type": "path", "default": "/var/backups/cloudos"},
         "snapshots": {"type": "path", "default": f"{BUNDLE}/share/schemas"},
         "bundle": {"type": "path", "default": BUNDLE},
         "socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
@@ -210,6 +217,10 @@ class Schemas(Operation):
                          f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {login}; {grants}")
 
     def _drop(self, schema):
+        for base in filter(self._inventory()[0].get, _databases(schema)):
+            moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+            filesystem.write_directory(self.params["dumps"], mode="0700")
+            self.server.dump(base, Path(self.params["dumps"], f"{base}-{moment}.sql.gz"))
         self.server.rows("".join(f"DROP DATABASE IF EXISTS {identifier(base)};" for base in _databases(schema))
                          + f"DROP USER IF EXISTS {_login(schema)};"
                          + f"DELETE FROM {NOTES} WHERE name IN ({', '.join(map(quoted, _keys(schema)))})")
