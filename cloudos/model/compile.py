@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudos.model import addresses, checks, paths
+from cloudos.model import addresses, checks, paths, settings
 from cloudos.model import facts as node_facts
 from cloudos.model.assemble import Cloud, assemble
 from cloudos.model.configuration import Configuration
@@ -97,6 +97,7 @@ def _check(cloud: Cloud, report: Report) -> None:
     checks.check_ports(cloud, report)
     checks.check_inputs(cloud, report)
     checks.check_foundations(cloud, report)
+    settings.check(cloud, report)
 
 
 def _what_can_be_checked(loaded: Input, report: Report) -> None:

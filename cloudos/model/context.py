@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from cloudos.model import paths
+from cloudos.model import paths, settings
 from cloudos.model.assemble import Cloud
 from cloudos.model.expressions import UnknownName
 from cloudos.model.frontend import frontend_config
@@ -52,6 +52,7 @@ class Context:
         return {
             **self._shared,
             "service": Named(service, **attributes),
+            "settings": settings.of(self.cloud, service),
             "secret": lambda name: self.secret(service, name),
         }
 

@@ -20,6 +20,7 @@ class Inventory:
 
     `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
     `retention`: {deleted_rows, logs} in days.
+    `settings`: service -> name -> value;
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
     """
 
@@ -34,6 +35,7 @@ class Inventory:
     services: list[str]
     plugins: dict[str, str]
     overrides: dict[str, dict]
+    settings: dict[str, dict]
     retention: dict[str, int] = field(default_factory=dict)
     lab: dict | None = None
     plugin_path: list[Path] = field(default_factory=list)
@@ -83,6 +85,7 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
         services=data.get("services", []),
         plugins=data.get("plugins", {}),
         retention={**RETENTION, **data.get("retention", {})},
+        settings=data.get("settings", {}),
         overrides={layer: overrides.get(layer, {}) for layer in ("all", "groups", "nodes")},
         lab=data.get("lab"),
         plugin_path=[path.parent / directory for directory in data.get("plugin_path", [])],

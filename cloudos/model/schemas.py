@@ -4,7 +4,7 @@ from __future__ import annotations
 
 GROUPS = ("control", "network", "compute", "storage")
 STAGES = ("foundations", "services", "workers", "agents")
-PHASES = ("foundations", "schemas", "probes")  # after which operations can run
+PHASES = ("foundations", "schemas", "services", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
 
 NAME = {
@@ -72,6 +72,7 @@ INVENTORY = closed(
     endpoint=closed(address=TEXT),
     services={"type": "array", "items": TEXT, "minItems": 1},
     plugins=mapping(TEXT),
+    settings=mapping(mapping(ANY)),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
     retention=closed(**dict.fromkeys(("deleted_rows", "logs"), DAYS)),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
@@ -150,6 +151,7 @@ BODY = {
         {**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}
     ),
     "secrets": mapping({"enum": list(SECRET_KINDS)}),
+    "settings": mapping(ANY),
     "files": mapping(FILE),
     "units": mapping(UNIT),
     "operations": {"type": "array", "items": OPERATION},

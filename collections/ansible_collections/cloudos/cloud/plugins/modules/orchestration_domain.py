@@ -13,13 +13,6 @@ description:
     passwords.
   - What else is in the domain belongs to Heat and is left alone.
 options:
-  auth_url: {description: URL of Keystone with its version., type: str, required: true}
-  cafile: {description: File with the CA that certified Keystone's front end; by default the system's., type: path}
-  admin:
-    description: The cloud's administrator; C(user), C(password), C(project) and C(domain) (by default admin, -, admin,
-      Default).
-    type: dict
-    required: true
   domain: {description: Name of the domain., type: str, default: heat}
   description: {description: Description of the domain., type: str, default: Users that stacks make}
   user: {description: Name of the domain's administrator; required with O(state=present)., type: str}
@@ -36,8 +29,7 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  timeout: {description: Seconds to wait for Keystone to answer., type: int, default: 60}
-extends_documentation_fragment: [cloudos.cloud.operation]
+extends_documentation_fragment: [cloudos.cloud.operation, cloudos.cloud.administrator]
 author: Cloud OS maintainers (@cloudos)
 """
 
@@ -56,18 +48,16 @@ domain_id: {description: Identifier of the domain., type: str, returned: when th
 
 from urllib.parse import quote
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Denied, Keystone, Refused, Unreachable
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
+from ansible_collections.cloudos.cloud.plugins.module_utils.administrator import ADMINISTRATOR, AdministratorOperation
+from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Denied, Keystone
 
 OTHER = "(another)"
-JOURNAL = "read journalctl -u keystone-api on the control node; what was written stays, so run the playbook again"
 
 
-class OrchestrationDomain(Operation):
+class OrchestrationDomain(AdministratorOperation):
+    service, unit = "keystone", "keystone-api.service"
     spec = {
-        "auth_url": {"type": "str", "required": True},
-        "cafile": {"type": "path"},
-        "admin": {"type": "dict", "required": True},
+        **ADMINISTRATOR,
         "domain": {"type": "str", "default": "heat"},
         "description": {"type": "str", "default": "Users that stacks make"},
         "user": {"type": "str"},
@@ -75,13 +65,11 @@ class OrchestrationDomain(Operation):
         "role": {"type": "str", "default": "admin"},
         "roles": {"type": "list", "elements": "str", "default": ["heat_stack_user"]},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "timeout": {"type": "int", "default": 60},
     }
     options = {"required_if": [("state", "present", ["user", "password"])]}
 
     def __init__(self, module):
         super().__init__(module)
-        self.keystone = Keystone(self.params["auth_url"], self.params["cafile"])
         self.domain = self.user = None
         self.role_ids = {}
 
@@ -89,26 +77,8 @@ class OrchestrationDomain(Operation):
     def present(self):
         return self.params["state"] == "present"
 
-    def found(self):
-        """{"domain <name>", "role <name>", "user <name>": their attributes}; empty where Keystone is still to come."""
-        admin = {"user": "admin", "project": "admin", "domain": "Default", **self.params["admin"]}
-        login = admin["user"], self.reveal(admin["password"]), admin["project"], admin["domain"]
-        try:
-            self.keystone.login_when_up(self.params["timeout"], *login, patient=not self.rehearsal)
-            return self.look()
-        except (Denied, Unreachable) as problem:
-            if self.rehearsal and (isinstance(problem, Denied) or problem.absent):
-                return {}
-            raise Failure(
-                f"{problem} cannot log in at {self.keystone.auth_url}"
-                if isinstance(problem, Denied)
-                else f"Keystone does not answer within {self.params['timeout']} s: {problem}",
-                service="keystone",
-                unit="keystone-api.service",
-                next_step=JOURNAL,
-            ) from problem
-
     def look(self):
+        """{"domain <name>", "role <name>", "user <name>": their attributes}."""
         self.role_ids = {role["name"]: role["id"] for role in self.keystone.get("/roles")["roles"]}
         state = {f"role {name}": {"exists": True} for name in self.params["roles"] if name in self.role_ids}
         domains = self.keystone.get(f"/domains?name={quote(self.params['domain'])}")["domains"]
@@ -165,48 +135,44 @@ class OrchestrationDomain(Operation):
 
     def converge(self, step):
         """The domain comes before who is in it. Each write is whole in itself, so that a killed run is completed."""
-        try:
-            if not self.present:
-                self.remove()
-                return
-            for key in step.changes:
-                kind, name = key.split(" ", 1)
-                getattr(self, f"write_{kind}")(name, step.before.get(key), step.after.get(key))
-        except (Refused, Unreachable) as problem:
-            raise Failure(self.mask(str(problem)), service="keystone", unit="keystone-api.service",
-                          next_step=JOURNAL) from problem  # fmt: skip
+        if not self.present:
+            self.remove()
+            return
+        for key in step.changes:
+            kind, name = key.split(" ", 1)
+            getattr(self, f"write_{kind}")(name, step.before.get(key), step.after.get(key))
 
     def remove(self):
         """Keystone removes a domain only once nobody can use it any more."""
-        self.keystone.call("PATCH", f"/domains/{self.domain['id']}", {"domain": {"enabled": False}})
-        self.keystone.call("DELETE", f"/domains/{self.domain['id']}")
+        self.write("PATCH", f"/domains/{self.domain['id']}", {"domain": {"enabled": False}})
+        self.write("DELETE", f"/domains/{self.domain['id']}")
         self.domain = None
 
     def write_domain(self, name, before, after):
         path, verb = (f"/domains/{self.domain['id']}", "PATCH") if before else ("/domains", "POST")
-        self.domain = self.keystone.call(verb, path, {"domain": {"name": name, **after}})["domain"]
+        self.domain = self.write(verb, path, {"domain": {"name": name, **after}})["domain"]
 
     def write_role(self, name, _before, _after):
-        self.role_ids[name] = self.keystone.call("POST", "/roles", {"role": {"name": name}})["role"]["id"]
+        self.role_ids[name] = self.write("POST", "/roles", {"role": {"name": name}})["role"]["id"]
 
     def write_user(self, name, before, after):
         fields = {"password": self.reveal(after["password"]), "enabled": True}
         if not before:
             fields |= {"name": name, "domain_id": self.domain["id"], "description": "Administrator of the domain"}
-            self.user = self.keystone.call("POST", "/users", {"user": fields})["user"]
+            self.user = self.write("POST", "/users", {"user": fields})["user"]
         elif (before["password"], before["enabled"]) != (after["password"], True):
-            self.keystone.call("PATCH", f"/users/{self.user['id']}", {"user": fields})
+            self.write("PATCH", f"/users/{self.user['id']}", {"user": fields})
         granted = before["roles"] if before else []
         for role in after["roles"]:
             if role not in granted:
-                self.keystone.call("PUT", self.grants(role))
+                self.write("PUT", self.grants(role))
         for role in granted:
             if role not in after["roles"]:
-                self.keystone.call("DELETE", self.grants(role))
+                self.write("DELETE", self.grants(role))
 
     def role_id(self, name):
         if name not in self.role_ids:
-            raise Failure(f"Keystone has no role {name}", service="keystone", next_step="give the name of one it has")
+            raise self.told(f"Keystone has no role {name}")
         return self.role_ids[name]
 
     def result(self, step):
