@@ -50,7 +50,8 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.keystone import Refu
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "": 1}
-POLICIES, RULES = "/v1/archive_policy", "/v1/archive_policy_rule"
+POLICIES = "/v1/archive_policy"
+RULES = "/v1/archive_policy_rule"
 
 
 class TelemetryPolicy(AdministratorOperation):
