@@ -249,3 +249,23 @@ def test_difference_tells_nodes_that_come_and_go(tree, plan):
     assert "--- cmp1: packages\n+++ /dev/null\n" in diff(plan, smaller)
     assert "--- /dev/null\n+++ cmp1: packages\n" in diff(smaller, plan)
     assert diff(None, plan).count("--- /dev/null") > 50
+
+
+def test_settings_of_the_inventory_are_laid_over_the_service_s(tree):
+    """They keep their kind where one expression asks for them, and `services` names what is in the cloud."""
+    said = "hosts: \"{{ nodes('compute') }}\"}}"
+    asked = said[:-2] + ", every: \"{{ settings.interval }}\", keep: \"{{ settings.keep }}\", in: \"{{ 'compute' in services }}\"}}"
+    tree.edit("services/compute.yml", said, asked)
+    tree.edit(CLOUD, "cloud: lab", "cloud: lab\nsettings: {compute: {keep: {low: 90, none: null}}}")
+    args = tree.compile(FACTS, tree.options).host("ctl1").data["operations"][0]["args"]
+    assert args == {"hosts": ["cmp1", "cmp2"], "every": 300, "keep": {"low": 90, "high": 5, "none": None}, "in": True}
+
+
+def test_an_application_in_gunicorn_is_called_like_its_unit(plan, monkeypatch):
+    """Messaging names a file in /dev/shm after the program, which units of different users must not share."""
+    arguments = ["gunicorn", "--config", "x"]
+    monkeypatch.setattr("sys.argv", arguments)
+    names: dict = {}
+    exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], names)
+    names["post_fork"](type("Server", (), {"proc_name": "identity-api"}), None)
+    assert arguments == ["identity-api"]
