@@ -82,10 +82,11 @@ def _probes(scope: Scope, service: str, body: dict) -> list[dict]:
         if "port" in unit and unit.get("tls", True) and ("wsgi" in unit or "backend" in unit):
             health = scope.value(unit.get("health", "/"), service)
             url = f"https://{bracketed(scope.cloud.inventory.endpoint)}:{unit['port']}{health}"
-            http = {"kind": "http", "url": url, "cafile": paths.CA, "timeout": HTTP_TIMEOUT}
+            http = {"kind": "http", "url": url, "cafile": paths.CA, "timeout": HTTP_TIMEOUT, "before": "agents"}
             result.append({**probe, **http, "unit": paths.unit_name(name)})
         else:
-            result.append({**probe, "kind": "unit", "unit": paths.unit_name(name)})
+            unit_name = f"{name}.timer" if "schedule" in unit else paths.unit_name(name)
+            result.append({**probe, "kind": "unit", "unit": unit_name})
     return result + _listed(scope, service, body, "probes")
 
 

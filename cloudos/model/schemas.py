@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GROUPS = ("control", "network", "compute", "storage")
-STAGES = ("foundations", "services", "agents")
+STAGES = ("foundations", "services", "workers", "agents")
 PHASES = ("foundations", "schemas", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet")
 
@@ -126,6 +126,7 @@ PROBE = {
         "on": ON,
         "once": FLAG,
         "when": EXPRESSION,
+        "before": {"enum": ["agents"]},
     },
 }
 

@@ -40,8 +40,12 @@ class ActionModule(ActionBase):
             first, result = once(self._plans.once, self._task._uuid, self._host, states[state])
             if state == "compiled":
                 part = self._plans.part(self._host, result["plan_digest"])
-                facts = {"plan": part, "plan_identity": part["identity"], "plan_digest": part["digest"]}
-                result["ansible_facts"] = facts
+                result["ansible_facts"] = {
+                    "plan": part,
+                    "plan_identity": part["identity"],
+                    "plan_login": _login(part["identity"]),
+                    "plan_digest": part["digest"],
+                }
         except (Problems, SecretsError, PlanMissing, FailedBefore) as error:
             raise AnsibleActionFail(str(error)) from None
         reported = result if first else {**result, "changed": False, "diff": []}
@@ -78,3 +82,16 @@ class ActionModule(ActionBase):
         names = self._vars["groups"]["nodes"]
         found = {name: hosts[name].get("ansible_facts", {}).get("cloudos_facts") for name in names}
         return {name: facts for name, facts in found.items() if facts}
+
+
+def _login(identity):
+    """How modules that ask the cloud log in as its administrator; the password is a reference."""
+    admin = identity["admin"]
+    return {
+        "auth_url": identity["auth_url"],
+        "username": admin["user"],
+        "password": admin["password"],
+        "project": admin["project"],
+        "region": identity["region"],
+        "cafile": identity["cafile"],
+    }

@@ -129,14 +129,19 @@ class Looks:
             return self._session
 
     def _compute(self, session, probe):
-        services = session.get("/os-services", service="compute")["services"]
+        binaries = probe.get("binaries", NOVA)
+        services = [
+            service
+            for service in session.get("/os-services", service="compute")["services"]
+            if service["binary"] in binaries
+        ]
         up = {(service["binary"], service["host"]) for service in services if service["state"] == "up"}
         down = [
             f"{service['binary']} on {service['host']}"
             for service in services
             if service["state"] != "up" and service["status"] == "enabled"
         ]
-        missing = [f"{binary}" for binary in NOVA if binary not in {name for name, _host in up}]
+        missing = [f"{binary}" for binary in binaries if binary not in {name for name, _host in up}]
         missing += [f"nova-compute on {host}" for host in probe.get("hosts", ()) if ("nova-compute", host) not in up]
         if not missing and not down and probe.get("mapped"):
             known = {

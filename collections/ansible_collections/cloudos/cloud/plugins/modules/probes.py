@@ -21,7 +21,7 @@ options:
       - C(command), C(argv) ends with status 0, run as C(run_as).
       - C(openstack) with C(check=compute), the scheduler, the conductor and nova-compute are up - nova-compute on
         each of C(hosts),
-        which with C(mapped) must also be mapped to a cell.
+        which with C(mapped) must also be mapped to a cell. C(binaries) asks for some of the three only.
       - C(openstack) with C(check=agents), all agents of Neutron are alive; C(agents), mapping of binary to hosts,
         tells which must be there,
         C(hosts) tells hosts that must have one.
