@@ -58,7 +58,8 @@ def compile_cloud(
     cloud.secrets = secret_specs(cloud)
     gathered = {name: (facts or {}).get(name) for name in inventory.nodes}
     nodes = {
-        name: Named(name, address=entry["address"], groups=entry["groups"], facts=node_facts.known(gathered[name]))
+        name: Named(name, **{key: entry[key] for key in ("address", "groups", "object")},
+                    facts=node_facts.known(gathered[name]))  # fmt: skip
         for name, entry in inventory.nodes.items()
     }
     overrides = Overrides(inventory)

@@ -17,7 +17,7 @@ FILE = "cloud.yml"
 class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
-    `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `nodes`: name -> {address, groups, ansible, object}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
     """
 
@@ -59,7 +59,12 @@ def load(path: Path | str, report: Report | None = None) -> Inventory:
 
 def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
     nodes = {
-        name: {"address": node["address"], "groups": node["groups"], "ansible": node.get("ansible") or {}}
+        name: {
+            "address": node["address"],
+            "groups": node["groups"],
+            "ansible": node.get("ansible") or {},
+            "object": _object(name, node),
+        }
         for name, node in data.get("nodes", {}).items()
     }
     first = next((node["address"] for node in nodes.values() if "control" in node["groups"]), "")
@@ -84,3 +89,12 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
         plugin_path=[path.parent / directory for directory in data.get("plugin_path", [])],
         service_path=[path.parent / directory for directory in data.get("service_path", [])],
     )
+
+
+def _object(name: str, node: dict) -> dict:
+    """What the node gives to Swift, with where it is: {node, address, region, zone, devices}."""
+    given = node.get("object", {})
+    defaults = {"device": None, "size": None, "weight": 100, "state": "present", "erase": None}
+    devices = {name: {**defaults, **device} for name, device in given.get("devices", {}).items()}
+    place = {"region": given.get("region", 1), "zone": given.get("zone", 1)}
+    return {"node": name, "address": node["address"], **place, "devices": devices}

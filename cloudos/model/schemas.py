@@ -45,6 +45,21 @@ NETWORK = closed(
     bridge=TEXT,
     pool={"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2},
 )
+# What a storage node gives to Swift; device: a disk, or size: GiB of a file in its place.
+OBJECT = closed(
+    region={"type": "integer", "minimum": 1},
+    zone={"type": "integer", "minimum": 1},
+    devices=mapping(
+        closed(
+            device=TEXT,
+            size={"type": "integer", "minimum": 1},
+            weight={"type": "number", "minimum": 0},
+            state={"enum": ["present", "drained", "absent", "lost"]},
+            erase=TEXT,
+        ),
+        NAME,
+    ),
+)
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
 
 INVENTORY = closed(
@@ -59,6 +74,7 @@ INVENTORY = closed(
             address=TEXT,
             ansible=mapping(ANY),
             groups={"type": "array", "items": TEXT, "minItems": 1},
+            object=OBJECT,
         ),
         NAME,
     ),
