@@ -58,8 +58,11 @@ def compile_cloud(
     cloud.secrets = secret_specs(cloud)
     gathered = {name: (facts or {}).get(name) for name in inventory.nodes}
     nodes = {
-        name: Named(name, **{key: entry[key] for key in ("address", "groups", "object")},
-                    facts=node_facts.known(gathered[name]))  # fmt: skip
+        name: Named(
+            name,
+            facts=node_facts.known(gathered[name]),
+            **{key: entry[key] for key in ("address", "groups", "object")},
+        )
         for name, entry in inventory.nodes.items()
     }
     overrides = Overrides(inventory)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from kit import Story, run_module, twelve_cases
@@ -49,7 +50,7 @@ def arguments(place, **disks):
 
 def look(place):
     """What is mounted, how large the images are, and the units."""
-    mounts = [line.split()[1] for line in open("/proc/self/mounts") if str(place) in line]
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if str(place) in line]
     images = {path.name: path.stat().st_size for path in place.glob("images/*")}
     return sorted(mounts), images, {path.name: path.read_text() for path in (place / "units").iterdir()}
 
