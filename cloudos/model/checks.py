@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cloudos.model import paths
@@ -10,6 +11,7 @@ from cloudos.model.configuration import Configuration
 from cloudos.model.context import catalogs
 from cloudos.model.inventory import Inventory
 from cloudos.model.overrides import layers
+from cloudos.model.plugin import Plugin
 from cloudos.model.problems import Report, nearest
 from cloudos.model.schemas import GROUPS
 
@@ -143,22 +145,27 @@ def check_requirements(
 ) -> None:
     """What plugins require of the nodes that facts are known of."""
     for plugin in cloud.chosen:
-        for requirement in plugin.requirements():
-            default = tuple(
-                dict.fromkeys(group for unit in plugin.body.get("units", {}).values() for group in groups(unit))
-            ) or ("all",)
-            names = {
-                name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
-            }
-            for name in sorted(names & known):
-                if plugin.extends not in cloud.bodies:
-                    continue  # told where the plugins are chosen
-                fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
-                if fits is not None and not fits:  # None: the expression is wrong, which is told
-                    where = cloud.inventory.where("plugins", plugin.kind)
-                    report.add(
-                        where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {requirement['message']}"
-                    )
+        for name, message in unmet(cloud, plugin, {name: nodes[name] for name in known}, configuration):
+            where = cloud.inventory.where("plugins", plugin.kind)
+            report.add(where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {message}")
+
+
+def unmet(
+    cloud: Cloud, plugin: Plugin, nodes: dict[str, Any], configuration: Configuration
+) -> Iterator[tuple[str, str]]:
+    """(node, message) of each requirement of a plugin that one of the nodes does not meet."""
+    if plugin.extends not in cloud.bodies:  # told where the plugins are chosen
+        return
+    units = plugin.body.get("units", {}).values()
+    default = tuple(dict.fromkeys(group for unit in units for group in groups(unit))) or ("all",)
+    for requirement in plugin.requirements():
+        names = {
+            name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
+        }
+        for name in sorted(names & nodes.keys()):
+            fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
+            if fits is not None and not fits:  # None: the expression is wrong, which is told
+                yield name, requirement["message"]
 
 
 def check_foundations(cloud: Cloud, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import uuid
 from typing import Any
 
 from cloudos.model import paths
@@ -33,10 +34,12 @@ class Context:
             "release": Named(cloud.release.series, series=cloud.release.series, patch_level=cloud.release.patch_level),
             "networks": inventory.networks,
             "endpoint": Named(inventory.endpoint, address=inventory.endpoint),
-            "plugins": inventory.plugins,
+            "plugins": {kind: choice.shown for kind, choice in cloud.choices.items()},
+            "uuid": self.uuid,
             "bundle": paths.BUNDLE,
             "ca": paths.CA,
             "nodes": self.nodes,
+            "services": list(cloud.bodies),
             "url": self.url,
             "database_url": self.database_url,
             "messaging_url": self.messaging_url,
@@ -59,6 +62,10 @@ class Context:
         if group not in (*GROUPS, "all"):
             raise UnknownName(f"{group} is not a group{nearest(group, (*GROUPS, 'all'))}")
         return [self._nodes[name] for name in self.cloud.inventory.members(group)]
+
+    def uuid(self, name: str) -> str:
+        """A UUID that is always the same for this cloud and a name."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cloudos:{self.cloud.inventory.cloud}/{name}"))
 
     def secret(self, service: str, name: str) -> str:
         """A reference to a secret: one of the service's own by its short name, any other by its full one."""

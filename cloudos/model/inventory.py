@@ -18,6 +18,7 @@ class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
     `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `plugins`: kind -> name, [names side by side] or {first: [names, the best first]};
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
     """
 
@@ -30,7 +31,7 @@ class Inventory:
     networks: dict[str, dict]
     endpoint: str
     services: list[str]
-    plugins: dict[str, str]
+    plugins: dict[str, str | list[str] | dict[str, list[str]]]
     overrides: dict[str, dict]
     lab: dict | None = None
     plugin_path: list[Path] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 GROUPS = ("control", "network", "compute", "storage")
 STAGES = ("foundations", "services", "workers", "agents")
 PHASES = ("foundations", "schemas", "probes")  # after which operations can run
-SECRET_KINDS = ("password", "hex32", "fernet")
+SECRET_KINDS = ("password", "hex32", "fernet", "cephx")
 
 NAME = {
     "type": "string",
@@ -47,6 +47,14 @@ NETWORK = closed(
 )
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
 
+# A plugin, several side by side, or the first of several that the nodes can serve.
+CHOICE = {
+    **closed(("first",), first={**TEXTS, "minItems": 1}),
+    **TEXTS,
+    "type": ["string", "array", "object"],
+    "minItems": 1,
+}
+
 INVENTORY = closed(
     ("plugin", "cloud", "release", "nodes", "networks", "services"),
     plugin={"const": "cloudos.cloud.cloud"},
@@ -70,7 +78,7 @@ INVENTORY = closed(
     },
     endpoint=closed(address=TEXT),
     services={"type": "array", "items": TEXT, "minItems": 1},
-    plugins=mapping(TEXT),
+    plugins=mapping(CHOICE),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
     plugin_path=TEXTS,
@@ -167,6 +175,7 @@ PLUGIN = closed(
     extends=TEXT,
     requires={"type": "array", "items": REQUIREMENT},
     message=TEXT,
+    also=mapping(closed(**BODY)),
     **BODY,
     **OVERLAY,
 )
