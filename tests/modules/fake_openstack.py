@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+import fake_cinder
+
 VERSIONS = {
     "/identity/v3": {
         "version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "{root}/identity/v3/"}]}
@@ -29,7 +31,8 @@ VERSIONS = {
     },
     "/network/v2.0": {"resources": []},
 }
-SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network"}
+SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network",
+            "block-storage": "/volume/v3"}  # fmt: skip
 
 
 class Answer(Exception):
@@ -61,6 +64,9 @@ class Cloud:
                 "servers",
                 "agents",
                 "migrations",
+                "types",
+                "volumes",
+                "backends",
             )
         }
         self.grants = set()  # (project id, user id, role id)
@@ -191,6 +197,10 @@ class Cloud:
 
     def network(self, method, parts, query, body):
         self.rest(parts[0], parts[0][:-1], method, parts[1:], query, body)
+
+    def volume(self, method, parts, query, body):
+        status, answer = fake_cinder.answer(self, method, parts, query, body)
+        raise Answer(status, answer)
 
     def image(self, method, parts, query, body):
         images = self.store["images"]
