@@ -62,8 +62,8 @@ def check_override_names(cloud: Cloud, report: Report) -> None:
                 )
                 report.add(inventory.where(*where, service), message)
                 continue
-            for file in files:
-                _override_file(cloud, service, file, inventory.where(*where, service, file), report)
+            for file, sections in files.items():
+                _override_file(cloud, service, file, sections or {}, (*where, service, file), report)
 
 
 def check_override_values(cloud: Cloud, nodes: dict[str, Any], configuration: Configuration) -> None:
@@ -82,13 +82,18 @@ def some_node(cloud: Cloud, nodes: dict[str, Any], place: tuple) -> Any:
     return nodes[members[0]] if members else None
 
 
-def _override_file(cloud: Cloud, service: str, file: str, where: str, report: Report) -> None:
-    known = cloud.bodies[service].get("files", {})
-    ini = [name for name, entry in known.items() if entry.get("format", "ini") == "ini"]
+def _override_file(cloud: Cloud, service: str, file: str, sections: dict, path: tuple, report: Report) -> None:
+    where, known = cloud.inventory.where(*path), cloud.bodies[service].get("files", {})
+    taking = [name for name, entry in known.items() if entry.get("format") != "text"]
     if file not in known:
-        report.add(where, f"{file} is not a file of {service}{nearest(file, ini)}")
-    elif file not in ini:
+        report.add(where, f"{file} is not a file of {service}{nearest(file, taking)}")
+    elif file not in taking:
         report.add(where, f"{file} of {service} is plain text without options, and cannot be overridden")
+    elif known[file].get("format") == "python":  # sections are headings there: in a strange one a setting came twice
+        own = known[file].get("options", {})
+        for section in sections.keys() - own.keys():
+            message = f"{section} is not a section of {file}{nearest(section, own)}"
+            report.add(cloud.inventory.where(*path, section), message)
 
 
 def check_ports(cloud: Cloud, report: Report) -> None:

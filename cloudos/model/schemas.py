@@ -81,7 +81,7 @@ CATALOG = closed(("type", "unit"), type=TEXT, unit=TEXT, path=TEXT, name=TEXT, d
 FILE = closed(
     on=ON,
     when=EXPRESSION,
-    format={"enum": ["ini", "text"]},
+    format={"enum": ["ini", "python", "text"]},
     content=TEXT,
     layers=TEXTS,
     options=SECTIONS,
@@ -142,6 +142,7 @@ BODY = {
     "user": closed(("roles",), roles=TEXTS),
     "databases": TEXTS,
     "migrate": TEXTS,
+    "assets": closed(("commands",), files=mapping(TEXT), environment=mapping(TEXT), commands=TEXTS),
     "config_data": {**TEXTS, "maxItems": 1},
     "directories": mapping(
         {**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}
