@@ -112,7 +112,10 @@ class Browser:
             raise Failure(f"{what} is not there after {self.timeout} s") from error
         except WebDriverException as error:
             raise Failure(f"{what}: {(error.msg or '').splitlines()[0]}") from error
-        status, failures = answers(json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        status, failures = answers(events)
+        if status is None:
+            raise Failure(f"{what} cannot be opened", log=failures)
         return Page(self.driver.current_url, status, failures, round(time.monotonic() - start, 1))
 
     def _settle(self, start):
@@ -156,6 +159,7 @@ class Browser:
         # The sandbox of a browser that runs as root does not start.
         for flag in (*FLAGS, f"--user-data-dir={self.home.name}/profile", *(["--no-sandbox"] if os.geteuid() == 0 else [])):
             options.add_argument(flag)
+        options.accept_insecure_certs = False
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
         service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": self.home.name})
         try:
@@ -168,21 +172,24 @@ class Browser:
 
 
 def answers(events):
-    """(status of the last page, failures) from the browser's network events; addresses without their query, which may
-    hold a token."""
-    status, failures, addresses = None, [], {}
+    """(status of the page, None where the browser shows an error of its own instead; failures) from network events.
+
+    Addresses are told without their query, which may hold a token. Requests of former pages and of the browser itself,
+    whose beginning is not among the events, are left out."""
+    status, failures, asked, main = None, [], {}, None
     for event in events:
-        said = event["params"]
+        said, request = event["params"], event["params"].get("requestId")
         if event["method"] == "Network.requestWillBeSent":
-            addresses[said["requestId"]] = said["request"]["url"]
-        elif event["method"] == "Network.responseReceived":
+            asked[request] = said["request"]["url"]
+            main = main or (said.get("type") == "Document" and said["frameId"]) or None
+        elif event["method"] == "Network.responseReceived" and request in asked:
             answer = said["response"]
-            if said["type"] == "Document":
+            if said["type"] == "Document" and said["frameId"] == main:
                 status = answer["status"]
             if answer["status"] >= 400:
                 failures.append(f"{answer['status']} for {plain(answer['url'])}")
-        elif event["method"] == "Network.loadingFailed" and not said.get("canceled"):
-            failures.append(f"{said['errorText']} for {plain(addresses.get(said['requestId'], 'a request'))}")
+        elif event["method"] == "Network.loadingFailed" and request in asked and not said.get("canceled"):
+            failures.append(f"{said['errorText']} for {plain(asked[request])}")
     return status, failures
 
 

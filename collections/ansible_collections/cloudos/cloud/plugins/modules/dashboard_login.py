@@ -170,7 +170,7 @@ class DashboardLogin(Operation):
 
     def errors(self):
         """The error messages that the page shows."""
-        return [text.lstrip("× ") for text, _ in self.browser.all(ERRORS) if text]
+        return [text for text, _ in self.browser.all(ERRORS) if text]
 
     def fail(self, cause, log=()):
         raise Failure(cause, service="horizon", unit="horizon.service", log=log, next_step=JOURNAL)
