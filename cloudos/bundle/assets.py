@@ -47,7 +47,7 @@ def load_assets(services: Path, series: str) -> list[Assets]:
     except Problems as problems:
         raise BundleError(str(problems)) from problems
     return [
-        Assets(name, said.get("files", {}), said.get("environment", {}), tuple(said["commands"]))
+        Assets(name, said.get("files", {}), said.get("environment", {}), tuple(said.get("commands", [])))
         for name, body in bodies.items()
         if (said := body.get("assets"))
     ]

@@ -142,7 +142,7 @@ BODY = {
     "user": closed(("roles",), roles=TEXTS),
     "databases": TEXTS,
     "migrate": TEXTS,
-    "assets": closed(("commands",), files=mapping(TEXT), environment=mapping(TEXT), commands=TEXTS),
+    "assets": closed(files=mapping(TEXT), environment=mapping(TEXT), commands=TEXTS),
     "config_data": {**TEXTS, "maxItems": 1},
     "directories": mapping(
         {**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}

@@ -33,6 +33,30 @@ def test_the_last_layer_wins(plan):
     assert option(plan, "cmp1", "debug") == "true"  # layer false, all true
 
 
+SETTINGS = """files:
+  settings.py:
+    on: [control]
+    format: python
+    options: {settings: {HOSTS: ["{{ endpoint.address }}"], CACHE: {ttl: 5}, ON: true, NODE: "{{ node.name }}", KEY: a'b}}
+"""
+
+
+def test_python_settings_keep_their_types_and_take_overrides(tree):
+    tree.edit("services/identity.yml", "files:\n", SETTINGS)
+    tree.edit(CLOUD, "  all:\n", "  all:\n    identity: {settings.py: {settings: {ON: null, CACHE: {ttl: 7}, LEVEL: 3}}}\n")
+    settings = {}
+    exec(content(tree.compile(FACTS), "ctl1", "identity", "settings.py"), settings)
+    expected = {"HOSTS": ["172.29.0.11"], "CACHE": {"ttl": 7}, "NODE": "ctl1", "KEY": "a'b", "LEVEL": 3}
+    assert {name: value for name, value in settings.items() if name.isupper()} == expected
+
+
+def test_a_strange_section_of_python_settings_is_told(tree):
+    tree.edit("services/identity.yml", "files:\n", SETTINGS)
+    tree.edit(CLOUD, "  all:\n", "  all:\n    identity: {settings.py: {setings: {ON: false}}}\n")
+    (told,) = tree.mistakes()
+    assert told == f"{tree.line(CLOUD, 'setings')}: setings is not a section of settings.py; did you mean settings?"
+
+
 def test_an_override_of_null_and_an_expression_of_none_leave_the_option_out(plan):
     assert option(plan, "cmp2", "debug") is None
     assert option(plan, "cmp1", "cache") is None
