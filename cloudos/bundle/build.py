@@ -147,7 +147,7 @@ class Build:
 
     @staticmethod
     def _migrate(tree: Tree, schema: Schema, etc: Path, socket: Path) -> None:
-        schema.write_files(etc, socket)
+        schema.write_files(etc, socket, tree.root / "etc")
         for program, *arguments in schema.commands(etc):
             command = [tree.target / "bin" / program, *arguments]
             tree.inside(command, what=f"{schema.service}: {program} {' '.join(arguments)}", cwd=etc)

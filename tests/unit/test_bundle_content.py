@@ -20,6 +20,7 @@ LAYERS = "database: {database: {connection: '{{ database_url(service) }}', max_p
 NOVA = """\
 service: nova
 databases: [nova_api, nova, nova_cell0]
+config_data: [nova]
 migrate:
   - nova-manage api_db sync
   - nova-manage --config-file /etc/nova/nova.conf --config-file /etc/nova/cell0.conf db sync
@@ -44,7 +45,10 @@ def services(tmp_path):
 
 def test_the_configuration_of_a_migration_holds_the_databases_only(services, tmp_path):
     (schema,) = schemas.load_schemas(services, "2026.1")
-    schema.write_files(tmp_path / "etc", Path("/run/sql"))
+    (tmp_path / "bundled/nova").mkdir(parents=True)
+    (tmp_path / "bundled/nova/api-paste.ini").write_text("[pipeline]")
+    schema.write_files(tmp_path / "etc", Path("/run/sql"), tmp_path / "bundled")
+    assert (tmp_path / "etc/nova/api-paste.ini").read_text() == "[pipeline]"
     url = "mysql+pymysql://root@localhost/{}?unix_socket=/run/sql&charset=utf8mb4"
     nova = f"[database]\nconnection = {url.format('nova')}\n[api_database]\nconnection = {url.format('nova_api')}\n"
     assert (tmp_path / "etc/nova/nova.conf").read_text() == nova
