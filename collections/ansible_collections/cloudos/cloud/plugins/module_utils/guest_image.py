@@ -1,4 +1,4 @@
-"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, and the files of guest_files.
+"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, curl, and the files of guest_files.
 
 A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing
 runs in a chroot, so an ordinary user could build it; what goes into it is named by a digest.
@@ -21,8 +21,8 @@ from ansible_collections.cloudos.cloud.plugins.module_utils import guest_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 KERNEL = "linux-image-cloud-amd64"  # a name for the newest linux-image-<version>-cloud-amd64
-PROGRAMS = ("busybox", "dropbear-bin")
-BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient")
+PROGRAMS = ("busybox", "curl", "dropbear-bin")
+BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient", "usr/bin/curl")
 # Looked up at run time, so in no list of needed libraries.
 RESOLVER = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
 BOOT_CODE = ("syslinux-common", "usr/lib/syslinux/mbr/mbr.bin")  # package, and where in it the code is
