@@ -39,6 +39,14 @@ class Broken(testtools.TestCase):
 
     def test_never(self):
         pass
+
+    def test_nor_this(self):
+        pass
+
+
+class Deadly(testtools.TestCase):
+    def test_kills(self):
+        os._exit(0)
 '''
 TOYS = "tempest.test_discover.test_toys.Toys"
 
@@ -68,7 +76,7 @@ def test_passed_and_skipped_tests_are_told(place, monkeypatch):
     result = run(place, ["test_good", "test_other", "test_skipped"])
     assert not result.get("failed"), result
     assert {name: result[name] for name in ("chosen", "run", "passed", "failed", "skipped")} == {
-        "chosen": 3, "run": 3, "passed": 2, "failed": 0, "skipped": 1}
+        "chosen": 3, "run": 2, "passed": 2, "failed": 0, "skipped": 1}
     assert not result["changed"]
     assert result["summary"][0].split() == ["run", "passed", "failed", "skipped", "seconds"]
     text = Path(result["report"]).read_text()
@@ -88,7 +96,14 @@ def test_a_failed_test_is_told_with_its_error(place):
 
 def test_a_class_that_cannot_begin_has_failed(place):
     result = run(place, ["test_good", "Broken"])
-    assert result["failed"] and "no network for this class" in result["msg"] and "Broken" in result["msg"]
+    assert result["msg"].startswith("2 of 3 tests of Tempest failed")
+    assert result["msg"].count("RuntimeError: no network for this class") == 1
+    assert "Broken.test_never" in result["msg"] and "Broken.test_nor_this" in result["msg"]
+
+
+def test_a_test_whose_worker_died_has_failed(place):
+    result = run(place, ["test_good", "Deadly"], concurrency=1)
+    assert result["failed"] and "Deadly.test_kills" in result["msg"], result
 
 
 def test_only_skipped_tests_prove_nothing(place):

@@ -78,10 +78,37 @@ def _text(case):
     return "\n\n".join(text for text in texts if text)
 
 
+def account(tests, chosen):
+    """The results with every chosen test in them, once.
+
+    What a class could not set up, or was skipped for, is the result of each of its tests. A test without any result
+    failed: its worker died.
+    """
+    fixtures = {match[1]: test for test in tests if (match := re.fullmatch(r"setUpClass \((\S+)\)", test["test"]))}
+    told = {test["test"] for test in tests}
+    complete = [test for test in tests if test not in fixtures.values()]
+    for name in (name for name in chosen if name not in told):
+        fixture = fixtures.get(name.split("[")[0].rpartition(".")[0])
+        died = {"outcome": "failed", "seconds": 0.0, "text": "the test did not run: its worker ended before it"}
+        complete.append({**(fixture or died), "test": name})
+    return sorted(complete, key=lambda test: test["test"])
+
+
 def counts(tests):
-    """{"run", "passed", "failed", "skipped"}; a fixture of a class that fails counts as a failed test."""
+    """{"run", "passed", "failed", "skipped"}, where run are those that passed or failed."""
     outcomes = Counter(test["outcome"] for test in tests)
-    return {"run": len(tests), **{name: outcomes[name] for name in ("passed", "failed", "skipped")}}
+    return {"run": outcomes["passed"] + outcomes["failed"], **{name: outcomes[name] for name in ("passed", "failed", "skipped")}}
+
+
+def failures(tests):
+    """Lines that tell the failed tests, each with its error; an error that many tests share is told once."""
+    lines, seen = [], {}
+    for test in tests:
+        if test["outcome"] == "failed":
+            said = [f"as {seen[test['text']]}"] if test["text"] in seen else first_lines(test["text"])
+            lines += ["", f"{test['test']} ({test['seconds']} s)", *said]
+            seen.setdefault(test["text"], test["test"])
+    return lines
 
 
 def first_lines(text):

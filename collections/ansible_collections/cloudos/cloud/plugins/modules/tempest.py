@@ -113,18 +113,18 @@ class Tempest(Operation):
         began = time.monotonic()
         late = self.run_chosen()
         seconds = time.monotonic() - began
-        tests = self.read()
+        tests = tempest.account(self.read(), chosen)
         numbers = tempest.counts(tests)
         path = self.report / "tempest.txt"
         path.write_text(tempest.report(tests, left_out, numbers, seconds))
         summary = tempest.table(numbers, seconds)
-        failed = [test for test in tests if test["outcome"] == "failed"]
-        told = [line for test in failed for line in ("", f"{test['test']} ({test['seconds']} s)", *tempest.first_lines(test["text"]))]
+        told = tempest.failures(tests)
         if late:
             raise Failure(f"Tempest did not end within {self.params['timeout']} s", log=[*summary, *told],
                           next_step=f"raise the timeout or choose fewer tests; what came of those that ended is in {path}")
-        if failed:
-            raise Failure(f"{len(failed)} of {len(tests)} tests of Tempest failed", log=[*summary, *told], next_step=f"read {path}")
+        if numbers["failed"]:
+            raise Failure(f"{numbers['failed']} of {numbers['run']} tests of Tempest failed", log=[*summary, *told],
+                          next_step=f"read {path}")
         if not numbers["passed"]:
             raise Failure("no test of Tempest passed, so nothing is proven", log=[*summary, *self.said()],
                           next_step=f"see why they are skipped in {path}")
