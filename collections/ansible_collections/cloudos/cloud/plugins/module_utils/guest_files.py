@@ -9,6 +9,7 @@ from __future__ import annotations
 EARLY_MODULES = ("virtio_pci", "virtio_net", "virtio_blk")
 LATE_MODULES = (
     "virtio_scsi",
+    "ata_piix",
     "sd_mod",
     "sr_mod",
     "isofs",
@@ -56,7 +57,8 @@ for path in /sys/class/net/eth*; do
     udhcpc -i ${{path##*/}} -b -t 30 -T 1 -S -s /etc/dhcp -x hostname:guest &
 done
 ( for module in {" ".join(LATE_MODULES)}; do modprobe $module; done
-  for drive in /dev/sr*; do chgrp cdrom $drive; chmod 660 $drive; done 2>/dev/null
+  tries=0  # the drive shows some time after its driver
+  until [ -e /dev/sr0 ] || [ $((tries += 1)) -gt 50 ]; do sleep 0.2; done && [ -e /dev/sr0 ] && chgrp cdrom /dev/sr0 && chmod 660 /dev/sr0 &
   exec acpid -f -c /etc/acpi >/dev/null 2>&1 ) &
 /etc/instance &
 dropbearkey -t ed25519 -f /etc/dropbear/dropbear_ed25519_host_key >/dev/null 2>&1

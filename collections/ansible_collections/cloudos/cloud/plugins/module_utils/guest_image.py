@@ -1,4 +1,4 @@
-"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, curl, sudo, and the files of guest_files.
+"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, what Tempest expects of a guest, and the files of guest_files.
 
 A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing
 runs in a chroot, so an ordinary user could build it; what goes into it is named by a digest.
@@ -21,8 +21,9 @@ from ansible_collections.cloudos.cloud.plugins.module_utils import guest_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 KERNEL = "linux-image-cloud-amd64"  # a name for the newest linux-image-<version>-cloud-amd64
-PROGRAMS = ("busybox", "curl", "dropbear-bin", "iputils-ping", "libpam-modules", "sudo")
-BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient", "usr/bin/curl", "bin/ping", "usr/bin/sudo")
+PROGRAMS = ("busybox", "curl", "dropbear-bin", "iputils-ping", "libpam-modules", "sudo", "util-linux")
+BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient", "usr/bin/curl", "bin/ping", "sbin/blkid",
+            "usr/bin/sudo")
 # Loaded at run time as well: the part of sudo that reads its rules, and what lets it in without asking for anything.
 PARTS = ("usr/libexec/sudo/sudoers.so", "lib/x86_64-linux-gnu/security/pam_permit.so")
 # Looked up at run time, so in no list of needed libraries.
@@ -96,8 +97,9 @@ def fill_root(debian, root, version):
     for name in (*BINARIES, *PARTS):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(place(debian, name), root / name)
+    ours = {Path(name).name for name in BINARIES}
     for applet in tool(root / "bin/busybox", "--list").split():
-        if not (root / "bin" / applet).exists():
+        if applet not in ours:
             (root / "bin" / applet).symlink_to("busybox")
     copy_libraries(debian, root)
     copy_modules(debian, root, version)
