@@ -1,4 +1,4 @@
-"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, what Tempest expects of a guest, and the files of guest_files.
+"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, some tools, and the files of guest_files.
 
 A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing
 runs in a chroot, so an ordinary user could build it; what goes into it is named by a digest.
