@@ -91,6 +91,9 @@ def summary(wanted: Plan) -> str:
     """What the plan says, per node and service, in a few lines."""
     data = wanted.data
     lines = [f"Cloud {data['cloud']}, release {data['release']['patch_level']}: {', '.join(data['services'])}"]
+    for kind, choice in data["plugins"].items():
+        lines.append(f"Plugin {kind}: {', '.join(choice['chosen'])}")
+        lines += [f"  not {name}: {', '.join(reasons)}" for name, reasons in choice["passed_over"].items()]
     if not data["options_checked"]:
         lines.append(
             "Overrides are not checked: no bundle on this machine declares the options; playbooks/bundle.yml builds it."

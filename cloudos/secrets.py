@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import secrets as random
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ RANDOM = {
     "password": lambda: random.token_urlsafe(24),  # 32 characters
     "hex32": lambda: random.token_hex(16),  # 32 hexadecimal digits
     "fernet": lambda: base64.urlsafe_b64encode(random.token_bytes(32)).decode(),
+    # Ceph's: type 1 (AES), when it was made (two numbers, here none), the length, and the key itself.
+    "cephx": lambda: base64.b64encode(struct.pack("<hiih", 1, 0, 0, 16) + random.token_bytes(16)).decode(),
 }
 
 
@@ -36,7 +39,7 @@ class SecretsError(Exception):
 class Store:
     """The secrets of one cloud.
 
-    `specs` everywhere are those of `plan["secrets"]`: `{name, kind}` with kind password, hex32, fernet, ca or
+    `specs` everywhere are those of `plan["secrets"]`: `{name, kind}` with kind password, hex32, fernet, cephx, ca or
     certificate; a certificate also has `node` (its common name) and `sans` (host names and addresses), and its key is
     stored beside it with the suffix `.key`.
     """

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudos.bundle import artifact as artifacts
-from cloudos.bundle import declared, mariadb, sbom, schemas, signing
+from cloudos.bundle import assets, declared, mariadb, sbom, schemas, signing
 from cloudos.bundle.artifact import Artifact
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.lock import check_floors
@@ -21,7 +21,7 @@ from cloudos.bundle.schemas import Schema
 from cloudos.bundle.tree import Tree
 from cloudos.home import locked
 
-RECIPE = ("build.py", "tree.py", "schemas.py", "inside/options.py", "inside/snapshot.py")
+RECIPE = ("build.py", "tree.py", "schemas.py", "assets.py", "inside/options.py", "inside/snapshot.py", "inside/strip.py")
 SUFFIXES = ("sqfs", "options.json", "cdx.json", "manifest.json", "manifest.json.sig")
 
 
@@ -49,6 +49,7 @@ class Build:
         self.say = say
         self.artifact = Artifact(home / "bundles", patch_level, "cp" + release.python.replace(".", ""))
         self.schemas = schemas.load_schemas(services, release.series)
+        self.assets = assets.load_assets(services, release.series)
         check_floors(release, self.lock.read_text())
 
     def inputs(self) -> str:
@@ -60,6 +61,7 @@ class Build:
             self.lock.read_text(),
             self.release.build_constraints,
             schemas.digest_input(self.schemas),
+            assets.digest_input(self.assets),
             recipe,
         ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()
@@ -104,8 +106,9 @@ class Build:
                 debian = tree.add_debian_data(work)
             with self._step("byte-compile"):
                 tree.prune()
+                tree.strip()
                 tree.compile()
-            with self._step("snapshot the schemas, list the options"):
+            with self._step("snapshot the schemas, list the options, make the assets"):
                 heads = self._snapshot(tree, work, made.path("options.json"))
             bill = sbom.bill_of_materials(
                 made.name, made.patch_level, self.lock.read_text(), tree.distributions(), debian
@@ -122,7 +125,9 @@ class Build:
             made.path(suffix).replace(self.artifact.path(suffix))
 
     def _snapshot(self, tree: Tree, work: Path, options: Path) -> dict:
-        """Write schema snapshots into the tree and the options beside it, on all cores; returns the schemas' heads."""
+        """Write schema snapshots and assets into the tree and the options beside it, on all cores.
+
+        Returns the schemas' heads."""
         target = tree.target / "share" / "schemas"
         (tree.root / "share" / "schemas").mkdir(parents=True)
         shipped = [
@@ -133,6 +138,7 @@ class Build:
         with mariadb.private_mariadb() as socket, ThreadPoolExecutor(os.cpu_count()) as pool:
             mariadb.execute(socket, *(f"CREATE DATABASE {name} {schemas.COLLATION}" for name in databases))
             jobs = [pool.submit(self._migrate, tree, schema, etc, socket) for schema in shipped]
+            jobs += [pool.submit(one.make, tree) for one in self.assets if one.shipped_in(tree)]
             jobs.append(pool.submit(tree.script, "options.py", options, what="listing the configuration options"))
             for job in jobs:
                 job.result()
@@ -141,7 +147,7 @@ class Build:
 
     @staticmethod
     def _migrate(tree: Tree, schema: Schema, etc: Path, socket: Path) -> None:
-        schema.write_files(etc, socket)
+        schema.write_files(etc, socket, tree.root / "etc")
         for program, *arguments in schema.commands(etc):
             command = [tree.target / "bin" / program, *arguments]
             tree.inside(command, what=f"{schema.service}: {program} {' '.join(arguments)}", cwd=etc)

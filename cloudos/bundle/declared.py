@@ -21,8 +21,9 @@ def check(services: Path, plugins: Path, series: str, catalogue: Path) -> None:
         raise BundleError(str(problems)) from problems
     bodies = {name: one.of(series) for name, one in known.known.items()}
     for one in more.values():
-        if one.extends in bodies:
-            bodies[one.extends] = extend(bodies[one.extends], one.of(series))
+        for name, part in one.parts(series).items():
+            if name in bodies:
+                bodies[name] = extend(bodies[name], part)
     if found := undeclared(bodies, known.layers, Options(json.loads(catalogue.read_text()))):
         bundle = catalogue.name.removesuffix(".options.json")
         lines = [f"services and plugins set what the code in {bundle} does not declare:", *found]

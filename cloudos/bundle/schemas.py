@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ COLLATION = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 
 @dataclass(frozen=True)
 class Schema:
-    """The databases of one service: `files` maps each configuration file to {section: {option: database}}."""
+    """The databases of one service: `files` maps each configuration file to {section: {option: database}}.
+
+    `config_data`: directories of the bundle's `etc` that its /etc/<service> begins with."""
 
     service: str
     databases: tuple[str, ...]
     migrate: tuple[str, ...]
     files: dict[str, dict[str, dict[str, str]]]
+    config_data: tuple[str, ...] = ()
 
     def programs(self) -> set[str]:
         """The programs that its migrations run."""
@@ -34,8 +38,10 @@ class Schema:
                 arguments = ["--config-file", str(etc / self.service / first), *arguments]
             yield [program, *arguments]
 
-    def write_files(self, etc: Path, socket: Path) -> None:
-        """Write its files below `etc` with nothing in them but where the databases are."""
+    def write_files(self, etc: Path, socket: Path, bundled: Path) -> None:
+        """Write its files below `etc`, with nothing in them but where the databases are, beside those of `bundled`."""
+        for name in self.config_data:
+            shutil.copytree(bundled / name, etc / self.service, dirs_exist_ok=True)
         for name, sections in self.files.items():
             path = etc / self.service / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,7 @@ def _schema(service: dict, layers: dict) -> Schema:
                     if isinstance(value, str) and (match := DATABASE.search(value)):
                         sections.setdefault(section, {})[option] = match[1] or service["service"]
         files[name] = sections
-    return Schema(service["service"], tuple(service["databases"]), tuple(service["migrate"]), files)
+    return Schema(service["service"], tuple(service["databases"]), tuple(service["migrate"]), files, tuple(service.get("config_data", [])))
 
 
 def _merge(base, over):

@@ -14,6 +14,16 @@ HERE = Path(__file__).parent / "inside"
 # Tests are a third of the code and never run on a node; glance_store names its own in an entry point, and logs an
 # error without them.
 KEPT_TESTS = {"glance_store"}
+# Descriptions of every service of a big provider, of which the code here speaks to few: directory -> what stays of it.
+# Google's are read by Cinder's backups; Amazon's by all that can keep data in S3.
+KEPT_DATA = {
+    "googleapiclient/discovery_cache/documents": {"storage.v1.json"},
+    "botocore/data": {
+        *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
+        *("s3", "sso", "sso-oidc", "sts"),
+    },
+}
+SOURCES = ("*.po", "*.pot")  # of the compiled catalogues (.mo) beside them
 # Web pages that exist as a Debian package only: package -> its directory -> where they go in the bundle.
 DEBIAN_DATA = {"novnc": ("usr/share/novnc", "share/novnc")}
 # A mount namespace of its own: the tree is bound to the final path for this command only, whatever is mounted there.
@@ -86,6 +96,15 @@ class Tree:
         for path in [path for path in self.site.rglob("tests") if path.is_dir()]:
             if path.relative_to(self.site).parts[0] not in KEPT_TESTS and path.exists():
                 shutil.rmtree(path)
+        for directory, kept in KEPT_DATA.items():
+            for path in [path for path in (self.site / directory).glob("*") if path.name not in kept]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in [path for pattern in SOURCES for path in self.site.rglob(pattern)]:
+            path.unlink()
+
+    def strip(self) -> None:
+        """Drop the symbols of compiled modules, which only a debugger reads."""
+        self.script("strip.py", self.target / "lib", what="stripping compiled modules")
 
     def compile(self) -> None:
         """Byte-compile all code. A bundle never changes on a node, so nothing is compared with its source there."""
@@ -142,6 +161,6 @@ class Tree:
             "-comp",
             "zstd",
             "-Xcompression-level",
-            "6",
+            "9",  # higher levels cost much time for little; larger blocks make every start on a node slower
         ]
         run(["mksquashfs", self.root, squashfs, *options, "-b", "256K"], what=f"packing {squashfs.name}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cloudos.model.choice import Choice, choose
 from cloudos.model.inventory import Inventory
 from cloudos.model.merge import extend
 from cloudos.model.plugin import Plugin, Plugins
@@ -14,7 +16,8 @@ from cloudos.model.service import Service, Services
 
 @dataclass
 class Cloud:
-    """What is compiled: `bodies` maps each service, dependencies first, to its merged keys; `secrets` name to spec."""
+    """What is compiled: `bodies` maps each service, dependencies first, to its merged keys; `secrets` name to spec;
+    `choices` tells for each kind of plugin which were chosen, and why the others were not."""
 
     inventory: Inventory
     release: Release
@@ -22,6 +25,7 @@ class Cloud:
     chosen: list[Plugin]
     bodies: dict[str, dict]
     secrets: dict[str, dict] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
 
     def database_owners(self) -> dict[str, str]:
         """Database -> the service that has it."""
@@ -43,15 +47,30 @@ class Cloud:
         return self.services.known[service]
 
 
-def assemble(inventory: Inventory, services: Services, plugins: Plugins, release: Release, report: Report) -> Cloud:
-    """Choose, merge and order. What cannot be found is told and left out."""
-    chosen = _plugins(inventory, plugins, report)
-    names = _with_needs(inventory, services, report)
+def assemble(
+    inventory: Inventory,
+    services: Services,
+    plugins: Plugins,
+    release: Release,
+    report: Report,
+    unfit: Callable[[Cloud, Plugin], list[str]] | None = None,
+) -> Cloud:
+    """Choose, merge and order. What cannot be found is told and left out.
+
+    `unfit` gives the reasons why a plugin cannot work in a cloud; it is asked where the inventory names several to
+    take the first of, with the cloud as it is without plugins.
+    """
+    bare = _with_needs(inventory, services, [], Report())
+    draft = Cloud(inventory, release, services, [], {name: services.known[name].of(release.series) for name in bare})
+    choices = choose(inventory, plugins, (lambda plugin: unfit(draft, plugin)) if unfit else None, report)
+    chosen = [plugins[kind, name] for kind, choice in choices.items() for name in choice.chosen]
+    names = _with_needs(inventory, services, chosen, report)
     bodies = {name: services.known[name].of(release.series) for name in names}
     for plugin in chosen:
-        if plugin.extends in bodies:
-            bodies[plugin.extends] = extend(bodies[plugin.extends], plugin.of(release.series))
-        else:
+        for service, part in plugin.parts(release.series).items():
+            if service in bodies:
+                bodies[service] = extend(bodies[service], part)
+        if plugin.extends not in bodies:
             where = inventory.where("plugins", plugin.kind)
             report.add(
                 where,
@@ -59,7 +78,7 @@ def assemble(inventory: Inventory, services: Services, plugins: Plugins, release
                 "add it to services",
             )
     _kinds(inventory, services, bodies, plugins, report)
-    return Cloud(inventory, release, services, chosen, _ordered(bodies))
+    return Cloud(inventory, release, services, chosen, _ordered(bodies), choices=choices)
 
 
 def groups(entry: dict, default: tuple[str, ...] = ("control",)) -> tuple[str, ...]:
@@ -68,24 +87,8 @@ def groups(entry: dict, default: tuple[str, ...] = ("control",)) -> tuple[str, .
     return (on,) if isinstance(on, str) else tuple(on)
 
 
-def _plugins(inventory: Inventory, plugins: Plugins, report: Report) -> list[Plugin]:
-    chosen = []
-    for kind, name in inventory.plugins.items():
-        if (kind, name) in plugins:
-            chosen.append(plugins[kind, name])
-            continue
-        kinds = {known for known, _ in plugins}
-        if kind in kinds:
-            names = [other for known, other in plugins if known == kind]
-            message = f"{name} is not a plugin of kind {kind}{nearest(name, names)}"
-        else:
-            message = f"{kind} is not a kind of plugin{nearest(kind, kinds)}"
-        report.add(inventory.where("plugins", kind), message)
-    return chosen
-
-
-def _with_needs(inventory: Inventory, services: Services, report: Report) -> list[str]:
-    """The services of the inventory, and the foundations that any of them needs."""
+def _with_needs(inventory: Inventory, services: Services, chosen: list[Plugin], report: Report) -> list[str]:
+    """The services of the inventory, and the foundations that any of them, or of the plugins that extend it, needs."""
     names: list[str] = []
     for index, name in enumerate(inventory.services):
         where = inventory.where("services", index)
@@ -96,12 +99,16 @@ def _with_needs(inventory: Inventory, services: Services, report: Report) -> lis
         else:
             names.append(name)
     for name in names:  # grows while it is walked
-        for need in services.known[name].body.get("needs", []):
+        extending = [plugin for plugin in chosen if plugin.extends == name]
+        needs = [
+            (need, origin) for origin in (services.known[name], *extending) for need in origin.body.get("needs", [])
+        ]
+        for need, origin in needs:
             if need in names:
                 continue
             if need not in services.known:
                 report.add(
-                    services.known[name].where("needs"),
+                    origin.where("needs"),
                     f"{name} needs {need}, which is not a service{nearest(need, services.known)}",
                 )
             elif services.known[need].base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cloudos.model import paths
@@ -10,6 +11,7 @@ from cloudos.model.configuration import Configuration
 from cloudos.model.context import catalogs
 from cloudos.model.inventory import Inventory
 from cloudos.model.overrides import layers
+from cloudos.model.plugin import Plugin
 from cloudos.model.problems import Report, nearest
 from cloudos.model.schemas import GROUPS
 
@@ -62,8 +64,8 @@ def check_override_names(cloud: Cloud, report: Report) -> None:
                 )
                 report.add(inventory.where(*where, service), message)
                 continue
-            for file in files:
-                _override_file(cloud, service, file, inventory.where(*where, service, file), report)
+            for file, sections in files.items():
+                _override_file(cloud, service, file, sections or {}, (*where, service, file), report)
 
 
 def check_override_values(cloud: Cloud, nodes: dict[str, Any], configuration: Configuration) -> None:
@@ -82,13 +84,18 @@ def some_node(cloud: Cloud, nodes: dict[str, Any], place: tuple) -> Any:
     return nodes[members[0]] if members else None
 
 
-def _override_file(cloud: Cloud, service: str, file: str, where: str, report: Report) -> None:
-    known = cloud.bodies[service].get("files", {})
-    ini = [name for name, entry in known.items() if entry.get("format", "ini") == "ini"]
+def _override_file(cloud: Cloud, service: str, file: str, sections: dict, path: tuple, report: Report) -> None:
+    where, known = cloud.inventory.where(*path), cloud.bodies[service].get("files", {})
+    taking = [name for name, entry in known.items() if entry.get("format") != "text"]
     if file not in known:
-        report.add(where, f"{file} is not a file of {service}{nearest(file, ini)}")
-    elif file not in ini:
+        report.add(where, f"{file} is not a file of {service}{nearest(file, taking)}")
+    elif file not in taking:
         report.add(where, f"{file} of {service} is plain text without options, and cannot be overridden")
+    elif known[file].get("format") == "python":  # sections are headings there: in a strange one a setting came twice
+        own = known[file].get("options", {})
+        for section in sections.keys() - own.keys():
+            message = f"{section} is not a section of {file}{nearest(section, own)}"
+            report.add(cloud.inventory.where(*path, section), message)
 
 
 def check_ports(cloud: Cloud, report: Report) -> None:
@@ -143,22 +150,27 @@ def check_requirements(
 ) -> None:
     """What plugins require of the nodes that facts are known of."""
     for plugin in cloud.chosen:
-        for requirement in plugin.requirements():
-            default = tuple(
-                dict.fromkeys(group for unit in plugin.body.get("units", {}).values() for group in groups(unit))
-            ) or ("all",)
-            names = {
-                name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
-            }
-            for name in sorted(names & known):
-                if plugin.extends not in cloud.bodies:
-                    continue  # told where the plugins are chosen
-                fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
-                if fits is not None and not fits:  # None: the expression is wrong, which is told
-                    where = cloud.inventory.where("plugins", plugin.kind)
-                    report.add(
-                        where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {requirement['message']}"
-                    )
+        for name, message in unmet(cloud, plugin, {name: nodes[name] for name in known}, configuration):
+            where = cloud.inventory.where("plugins", plugin.kind)
+            report.add(where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {message}")
+
+
+def unmet(
+    cloud: Cloud, plugin: Plugin, nodes: dict[str, Any], configuration: Configuration
+) -> Iterator[tuple[str, str]]:
+    """(node, message) of each requirement of a plugin that one of the nodes does not meet."""
+    if plugin.extends not in cloud.bodies:  # told where the plugins are chosen
+        return
+    units = plugin.body.get("units", {}).values()
+    default = tuple(dict.fromkeys(group for unit in units for group in groups(unit))) or ("all",)
+    for requirement in plugin.requirements():
+        names = {
+            name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
+        }
+        for name in sorted(names & nodes.keys()):
+            fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
+            if fits is not None and not fits:  # None: the expression is wrong, which is told
+                yield name, requirement["message"]
 
 
 def check_foundations(cloud: Cloud, report: Report) -> None:

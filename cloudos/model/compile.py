@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudos.model import addresses, checks, paths
+from cloudos.model import addresses, checks, paths, settings
 from cloudos.model import facts as node_facts
 from cloudos.model.assemble import Cloud, assemble
 from cloudos.model.configuration import Configuration
@@ -17,7 +17,7 @@ from cloudos.model.load import Input, load, load_options
 from cloudos.model.options import Options, check_overrides
 from cloudos.model.overrides import Overrides
 from cloudos.model.plan import FORMAT, Plan
-from cloudos.model.plugin import Plugins
+from cloudos.model.plugin import Plugin, Plugins
 from cloudos.model.problems import Report
 from cloudos.model.release import Release
 from cloudos.model.scope import Scope
@@ -54,15 +54,29 @@ def compile_cloud(
     `report` may hold what was found while reading. Raises Problems with all mistakes, those in it included.
     """
     report = report if report is not None else Report()
-    cloud = assemble(inventory, services, plugins, release, report)
-    cloud.secrets = secret_specs(cloud)
     gathered = {name: (facts or {}).get(name) for name in inventory.nodes}
     nodes = {
-        name: Named(name, address=entry["address"], groups=entry["groups"], facts=node_facts.known(gathered[name]))
+        name: Named(
+            name,
+            facts=node_facts.known(gathered[name]),
+            **{key: entry[key] for key in ("address", "groups", "object")},
+        )
         for name, entry in inventory.nodes.items()
     }
     overrides = Overrides(inventory)
-    configuration = Configuration(cloud, Expressions(Context(cloud, nodes).of), overrides, report)
+
+    def configured(cloud: Cloud) -> Configuration:
+        return Configuration(cloud, Expressions(Context(cloud, nodes).of), overrides, report)
+
+    def unfit(draft: Cloud, plugin: Plugin) -> list[str]:
+        missing = checks.unmet(draft, plugin, nodes, configured(draft))
+        return [
+            f"{name} {message}{'' if gathered[name] else ' (as assumed: nobody has looked)'}" for name, message in missing
+        ]
+
+    cloud = assemble(inventory, services, plugins, release, report, unfit)
+    cloud.secrets = secret_specs(cloud)
+    configuration = configured(cloud)
     _check(cloud, report)
     checks.check_requirements(cloud, nodes, {name for name, found in gathered.items() if found}, configuration, report)
     checks.check_override_values(cloud, nodes, configuration)
@@ -78,6 +92,10 @@ def compile_cloud(
             "cloud": inventory.cloud,
             "release": {"series": release.series, "patch_level": release.patch_level},
             "services": list(cloud.bodies),
+            "plugins": {
+                kind: {"chosen": choice.chosen, "passed_over": choice.passed_over}
+                for kind, choice in cloud.choices.items()
+            },
             "options_checked": options is not None,
             "nodes": entries,
             "identity": known,
@@ -97,6 +115,7 @@ def _check(cloud: Cloud, report: Report) -> None:
     checks.check_ports(cloud, report)
     checks.check_inputs(cloud, report)
     checks.check_foundations(cloud, report)
+    settings.check(cloud, report)
 
 
 def _what_can_be_checked(loaded: Input, report: Report) -> None:

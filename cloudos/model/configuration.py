@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cloudos.model import merge, render
@@ -23,7 +24,8 @@ class Configuration:
 
     def text(self, service: str, path: str, file: dict, node: Any) -> str:
         """The content of a file on a node."""
-        if file.get("format", "ini") == "text":
+        form = file.get("format", "ini")
+        if form == "text":
             return str(self.value(file.get("content", ""), service, node))
         places = self.overrides.places(service, path, node)
         key = (service, path, places)
@@ -31,7 +33,7 @@ class Configuration:
             self._skeletons[key] = self._skeleton(service, path, file, places)
         skeleton = self._skeletons[key]
         if id(skeleton) not in self._texts:
-            text = self._rendered(skeleton, service, node)
+            text = self._rendered(skeleton, form, service, node)
             if any(not isinstance(line, str) for _, lines in skeleton for line in lines):
                 return text
             self._texts[id(skeleton)] = text
@@ -48,7 +50,8 @@ class Configuration:
     def _skeleton(self, service: str, path: str, file: dict, places: tuple[Place, ...]) -> Skeleton:
         said = self.overrides.sections(service, path, places)
         sections = merge.sections(*self._layers(service, file), file.get("options", {}), *said)
-        return [(name, self._lines(options, service)) for name, options in render.in_order(sections)]
+        write = render.WRITERS[file.get("format", "ini")]
+        return [(name, self._lines(options, write, service)) for name, options in render.in_order(sections)]
 
     def _layers(self, service: str, file: dict) -> list[dict]:
         known = self.cloud.services.layers
@@ -60,14 +63,14 @@ class Configuration:
                 )
         return [known[name] for name in file.get("layers", []) if name in known]
 
-    def _lines(self, options: dict, service: str) -> list:
+    def _lines(self, options: dict, write: Callable[[str, Any], str], service: str) -> list:
         lines: list = []
         for name, value in options.items():
             try:
                 if self.expressions.per_node(value):
                     lines.append((name, value))
                     continue
-                text = render.option(name, self.expressions.value(value, service))
+                text = write(name, self.expressions.value(value, service))
             except ExpressionError as error:
                 self.report.add(error.where, str(error))
                 continue
@@ -77,13 +80,13 @@ class Configuration:
                 lines.append(text)
         return lines
 
-    def _rendered(self, skeleton: Skeleton, service: str, node: Any) -> str:
-        parts = [render.HEADER]
+    def _rendered(self, skeleton: Skeleton, form: str, service: str, node: Any) -> str:
+        write, parts = render.WRITERS[form], [render.HEADER]
         for section, lines in skeleton:
             text = "".join(
-                line if isinstance(line, str) else render.option(line[0], self.value(line[1], service, node))
+                line if isinstance(line, str) else write(line[0], self.value(line[1], service, node))
                 for line in lines
             )
             if text:
-                parts.append(f"\n[{section}]\n{text}")
+                parts.append(render.HEADINGS[form].format(section) + text)
         return "".join(parts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import uuid
 from typing import Any
 
-from cloudos.model import paths
+from cloudos.model import paths, settings
 from cloudos.model.assemble import Cloud
 from cloudos.model.expressions import UnknownName
 from cloudos.model.frontend import frontend_config
@@ -31,9 +32,11 @@ class Context:
         self._shared = {
             "cloud": Named(inventory.cloud, region=inventory.region, domain="Default", retention=inventory.retention),
             "release": Named(cloud.release.series, series=cloud.release.series, patch_level=cloud.release.patch_level),
+            "services": list(cloud.bodies),
             "networks": inventory.networks,
             "endpoint": Named(inventory.endpoint, address=inventory.endpoint),
-            "plugins": inventory.plugins,
+            "plugins": {kind: choice.shown for kind, choice in cloud.choices.items()},
+            "uuid": self.uuid,
             "bundle": paths.BUNDLE,
             "ca": paths.CA,
             "nodes": self.nodes,
@@ -51,6 +54,7 @@ class Context:
         return {
             **self._shared,
             "service": Named(service, **attributes),
+            "settings": settings.of(self.cloud, service),
             "secret": lambda name: self.secret(service, name),
         }
 
@@ -59,6 +63,10 @@ class Context:
         if group not in (*GROUPS, "all"):
             raise UnknownName(f"{group} is not a group{nearest(group, (*GROUPS, 'all'))}")
         return [self._nodes[name] for name in self.cloud.inventory.members(group)]
+
+    def uuid(self, name: str) -> str:
+        """A UUID that is always the same for this cloud and a name."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cloudos:{self.cloud.inventory.cloud}/{name}"))
 
     def secret(self, service: str, name: str) -> str:
         """A reference to a secret: one of the service's own by its short name, any other by its full one."""

@@ -18,8 +18,10 @@ RETENTION = {"deleted_rows": 30, "logs": 14}  # days
 class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
-    `nodes`: name -> {address, groups, ansible}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `nodes`: name -> {address, groups, ansible, object}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
     `retention`: {deleted_rows, logs} in days.
+    `settings`: service -> name -> value;
+    `plugins`: kind -> name, [names side by side] or {first: [names, the best first]};
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
     """
 
@@ -32,8 +34,9 @@ class Inventory:
     networks: dict[str, dict]
     endpoint: str
     services: list[str]
-    plugins: dict[str, str]
+    plugins: dict[str, str | list[str] | dict[str, list[str]]]
     overrides: dict[str, dict]
+    settings: dict[str, dict]
     retention: dict[str, int] = field(default_factory=dict)
     lab: dict | None = None
     plugin_path: list[Path] = field(default_factory=list)
@@ -62,7 +65,12 @@ def load(path: Path | str, report: Report | None = None) -> Inventory:
 
 def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
     nodes = {
-        name: {"address": node["address"], "groups": node["groups"], "ansible": node.get("ansible") or {}}
+        name: {
+            "address": node["address"],
+            "groups": node["groups"],
+            "ansible": node.get("ansible") or {},
+            "object": _object(name, node),
+        }
         for name, node in data.get("nodes", {}).items()
     }
     first = next((node["address"] for node in nodes.values() if "control" in node["groups"]), "")
@@ -83,8 +91,18 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
         services=data.get("services", []),
         plugins=data.get("plugins", {}),
         retention={**RETENTION, **data.get("retention", {})},
+        settings=data.get("settings", {}),
         overrides={layer: overrides.get(layer, {}) for layer in ("all", "groups", "nodes")},
         lab=data.get("lab"),
         plugin_path=[path.parent / directory for directory in data.get("plugin_path", [])],
         service_path=[path.parent / directory for directory in data.get("service_path", [])],
     )
+
+
+def _object(name: str, node: dict) -> dict:
+    """What the node gives to Swift, with where it is: {node, address, region, zone, devices}."""
+    given = node.get("object", {})
+    defaults = {"device": None, "size": None, "weight": 100, "state": "present", "erase": None}
+    devices = {name: {**defaults, **device} for name, device in given.get("devices", {}).items()}
+    place = {"region": given.get("region", 1), "zone": given.get("zone", 1)}
+    return {"node": name, "address": node["address"], **place, "devices": devices}

@@ -16,8 +16,10 @@ from cloudos.model.option_types import complaint
 from cloudos.model.overrides import layers
 from cloudos.model.problems import Report, nearest
 
-# What keystoneauth's plugin `password` reads from a section with `auth_type`: declared at run time, so in no catalogue.
+# What keystoneauth's plugin `password` reads: declared at run time, so in no catalogue. Its sections are known by these.
+AUTHENTICATED = {"auth_type", "send_service_user_token"}
 PASSWORD = (
+    "auth_type",
     "auth_url",
     "username",
     "user_id",
@@ -55,7 +57,10 @@ class Options:
     def declared(self, namespaces: list[str]) -> dict[str, dict[str, dict]]:
         """group -> option -> description of all the namespaces together."""
         found = merge.sections(*(self._namespaces[name] for name in namespaces if name in self._namespaces))
-        return {group: {**AUTHENTICATION, **known} if "auth_type" in known else known for group, known in found.items()}
+        return {
+            group: {**AUTHENTICATION, **known} if AUTHENTICATED & known.keys() else known
+            for group, known in found.items()
+        }
 
     def product(self, service: str) -> str:
         """A service with its version, such as "nova 33.0.2"."""

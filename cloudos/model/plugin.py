@@ -11,12 +11,12 @@ from cloudos.model.problems import Report
 from cloudos.model.service import of_series
 from cloudos.model.validation import validate
 
-OWN = ("plugin", "extends", "title", "requires", "message")
+OWN = ("plugin", "extends", "title", "requires", "message", "also")
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin file; `extends` names the service that it is merged into."""
+    """A plugin file; `extends` names the service that it is merged into, `also` what it adds to others."""
 
     kind: str
     name: str
@@ -27,9 +27,10 @@ class Plugin:
     def where(self, *path: Hashable) -> str:
         return self.origin.where(*path)
 
-    def of(self, series: str) -> dict:
-        """What is merged into the service, as it is in a series."""
-        return {key: value for key, value in of_series(self.body, series).items() if key not in OWN}
+    def parts(self, series: str) -> dict[str, dict]:
+        """Service -> what is merged into it, as it is in a series; the service that it extends comes first."""
+        mine = {key: value for key, value in of_series(self.body, series).items() if key not in OWN}
+        return {self.extends: mine, **self.body.get("also", {})}
 
     def requirements(self) -> list[dict]:
         """What nodes must have: [{that: expression, message, on: groups or None, where}]."""

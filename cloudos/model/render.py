@@ -1,8 +1,9 @@
-"""The text of INI files as oslo.config and systemd's neighbours read them."""
+"""The text of files made of options: INI as oslo.config and systemd's neighbours read it, and Python as Django does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pprint import pformat
 from typing import Any
 
 HEADER = "# Written by Cloud OS: a change made here is undone. Set options in the inventory, under `overrides`.\n"
@@ -25,6 +26,15 @@ def option(name: str, value: Any) -> str:
         return ""
     values = value["multi"] if isinstance(value, dict) and value.keys() == {"multi"} else [value]
     return "".join(f"{name} = {scalar(item)}\n" for item in values)
+
+
+def assignment(name: str, value: Any) -> str:
+    """The line, or lines, of one setting of a Python file; nothing for None."""
+    return "" if value is None else f"{name} = {pformat(value, width=110, sort_dicts=False)}\n"
+
+
+WRITERS = {"ini": option, "python": assignment}
+HEADINGS = {"ini": "\n[{}]\n", "python": "\n# {}\n"}
 
 
 def in_order(sections: dict[str, dict]) -> Iterator[tuple[str, dict]]:

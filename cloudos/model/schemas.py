@@ -4,8 +4,8 @@ from __future__ import annotations
 
 GROUPS = ("control", "network", "compute", "storage")
 STAGES = ("foundations", "services", "workers", "agents")
-PHASES = ("foundations", "schemas", "probes")  # after which operations can run
-SECRET_KINDS = ("password", "hex32", "fernet")
+PHASES = ("foundations", "schemas", "services", "probes")  # after which operations can run
+SECRET_KINDS = ("password", "hex32", "fernet", "cephx")
 
 NAME = {
     "type": "string",
@@ -46,7 +46,30 @@ NETWORK = closed(
     bridge=TEXT,
     pool={"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2},
 )
+# What a storage node gives to Swift; device: a disk, or size: GiB of a file in its place.
+OBJECT = closed(
+    region={"type": "integer", "minimum": 1},
+    zone={"type": "integer", "minimum": 1},
+    devices=mapping(
+        closed(
+            device=TEXT,
+            size={"type": "integer", "minimum": 1},
+            weight={"type": "number", "minimum": 0},
+            state={"enum": ["present", "drained", "absent", "lost"]},
+            erase=TEXT,
+        ),
+        NAME,
+    ),
+)
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
+
+# A plugin, several side by side, or the first of several that the nodes can serve.
+CHOICE = {
+    **closed(("first",), first={**TEXTS, "minItems": 1}),
+    **TEXTS,
+    "type": ["string", "array", "object"],
+    "minItems": 1,
+}
 
 INVENTORY = closed(
     ("plugin", "cloud", "release", "nodes", "networks", "services"),
@@ -60,6 +83,7 @@ INVENTORY = closed(
             address=TEXT,
             ansible=mapping(ANY),
             groups={"type": "array", "items": TEXT, "minItems": 1},
+            object=OBJECT,
         ),
         NAME,
     ),
@@ -71,7 +95,8 @@ INVENTORY = closed(
     },
     endpoint=closed(address=TEXT),
     services={"type": "array", "items": TEXT, "minItems": 1},
-    plugins=mapping(TEXT),
+    plugins=mapping(CHOICE),
+    settings=mapping(mapping(ANY)),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
     retention=closed(**dict.fromkeys(("deleted_rows", "logs"), DAYS)),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
@@ -83,7 +108,7 @@ CATALOG = closed(("type", "unit"), type=TEXT, unit=TEXT, path=TEXT, name=TEXT, d
 FILE = closed(
     on=ON,
     when=EXPRESSION,
-    format={"enum": ["ini", "text"]},
+    format={"enum": ["ini", "python", "text"]},
     content=TEXT,
     layers=TEXTS,
     options=SECTIONS,
@@ -145,11 +170,13 @@ BODY = {
     "user": closed(("roles",), roles=TEXTS),
     "databases": TEXTS,
     "migrate": TEXTS,
+    "assets": closed(files=mapping(TEXT), environment=mapping(TEXT), commands=TEXTS),
     "config_data": {**TEXTS, "maxItems": 1},
     "directories": mapping(
         {**closed(on=ON, when=EXPRESSION, owner=TEXT, group=TEXT, mode=MODE), "type": ["object", "null"]}
     ),
     "secrets": mapping({"enum": list(SECRET_KINDS)}),
+    "settings": mapping(ANY),
     "files": mapping(FILE),
     "units": mapping(UNIT),
     "operations": {"type": "array", "items": OPERATION},
@@ -169,6 +196,7 @@ PLUGIN = closed(
     extends=TEXT,
     requires={"type": "array", "items": REQUIREMENT},
     message=TEXT,
+    also=mapping(closed(**BODY)),
     **BODY,
     **OVERLAY,
 )

@@ -26,8 +26,9 @@ control_socket_disable = True
 
 
 def post_fork(server, worker):
-    """Before the application is loaded: it must not take gunicorn's arguments for its own."""
-    del sys.argv[1:]
+    """Before the application is loaded: it must not take gunicorn's arguments for its own, and its messaging names
+    queues, and a file in /dev/shm, after the program."""
+    sys.argv[:] = [server.proc_name]
 '''
 
 

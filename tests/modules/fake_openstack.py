@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+import fake_cinder
+
 VERSIONS = {
     "/identity/v3": {
         "version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "{root}/identity/v3/"}]}
@@ -29,7 +31,8 @@ VERSIONS = {
     },
     "/network/v2.0": {"resources": []},
 }
-SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network"}
+SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network",
+            "block-storage": "/volume/v3"}  # fmt: skip
 
 
 class Answer(Exception):
@@ -52,6 +55,7 @@ class Cloud:
             for name in (
                 "regions",
                 "roles",
+                "domains",
                 "projects",
                 "services",
                 "endpoints",
@@ -61,9 +65,12 @@ class Cloud:
                 "servers",
                 "agents",
                 "migrations",
+                "types",
+                "volumes",
+                "backends",
             )
         }
-        self.grants = set()  # (project id, user id, role id)
+        self.grants = set()  # (project or domain id, user id, role id)
         self.lock = threading.Lock()
 
     def bootstrap(self, password="admin-password"):
@@ -150,6 +157,9 @@ class Cloud:
                     ]
                 },
             )
+        if len(parts) == 5:
+            names = {role for home, user, role in self.grants if (home, user) == (parts[1], parts[3])}
+            raise Answer(200, {"roles": [self.store["roles"][role] for role in sorted(names)]})
         if len(parts) == 6:
             grant = (parts[1], parts[3], parts[5])
             (self.grants.add if method == "PUT" else self.grants.discard)(grant)
@@ -191,6 +201,10 @@ class Cloud:
 
     def network(self, method, parts, query, body):
         self.rest(parts[0], parts[0][:-1], method, parts[1:], query, body)
+
+    def volume(self, method, parts, query, body):
+        status, answer = fake_cinder.answer(self, method, parts, query, body)
+        raise Answer(status, answer)
 
     def image(self, method, parts, query, body):
         images = self.store["images"]

@@ -127,3 +127,15 @@ def test_what_can_never_pass_is_refused_at_once():
     assert "is of kind ping" in ask({"name": "x", "kind": "ping"}, timeout=60)["msg"]
     assert "does not say how to log in" in ask({"name": "x", "kind": "openstack", "check": "agents"}, timeout=60)["msg"]
     assert time.monotonic() - start < 5
+
+
+def test_volume_services_must_be_up_with_each_back_end(cloud, login):
+    probe = {"name": "volumes", "kind": "openstack", "check": "volumes", "backends": ["ceph"]}
+    assert "Cinder lacks cinder-scheduler, back end ceph" in ask(probe, **login)["msg"]
+    up = {"state": "up", "status": "enabled"}
+    cloud.add("backends", binary="cinder-scheduler", host="ctl1", **up)
+    backend = cloud.add("backends", binary="cinder-volume", host="ceph@ceph", **up)
+    assert ask(probe, **login)["seconds"]
+    assert "lacks cinder-backup on ctl1" in ask({**probe, "services": {"cinder-backup": ["ctl1"]}}, **login)["msg"]
+    backend["state"] = "down"
+    assert "Cinder reports down: cinder-volume on ceph@ceph" in ask({**probe, "backends": []}, **login)["msg"]

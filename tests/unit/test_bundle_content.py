@@ -1,12 +1,15 @@
 """What goes into a bundle: the databases of the services, the bill of materials, and a build that is not repeated."""
 
+import ctypes
+import subprocess
+import sys
 from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cloudos.bundle import build, sbom, schemas
+from cloudos.bundle import assets, build, sbom, schemas
 from cloudos.bundle.build import Build
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.release import load_release
@@ -17,6 +20,7 @@ LAYERS = "database: {database: {connection: '{{ database_url(service) }}', max_p
 NOVA = """\
 service: nova
 databases: [nova_api, nova, nova_cell0]
+config_data: [nova]
 migrate:
   - nova-manage api_db sync
   - nova-manage --config-file /etc/nova/nova.conf --config-file /etc/nova/cell0.conf db sync
@@ -41,7 +45,10 @@ def services(tmp_path):
 
 def test_the_configuration_of_a_migration_holds_the_databases_only(services, tmp_path):
     (schema,) = schemas.load_schemas(services, "2026.1")
-    schema.write_files(tmp_path / "etc", Path("/run/sql"))
+    (tmp_path / "bundled/nova").mkdir(parents=True)
+    (tmp_path / "bundled/nova/api-paste.ini").write_text("[pipeline]")
+    schema.write_files(tmp_path / "etc", Path("/run/sql"), tmp_path / "bundled")
+    assert (tmp_path / "etc/nova/api-paste.ini").read_text() == "[pipeline]"
     url = "mysql+pymysql://root@localhost/{}?unix_socket=/run/sql&charset=utf8mb4"
     nova = f"[database]\nconnection = {url.format('nova')}\n[api_database]\nconnection = {url.format('nova_api')}\n"
     assert (tmp_path / "etc/nova/nova.conf").read_text() == nova
@@ -105,6 +112,75 @@ def test_pruning_drops_tests_but_those_that_are_loaded(tmp_path):
     assert not (tmp_path / "CACHEDIR.TAG").exists()
 
 
+def test_pruning_keeps_what_the_services_speak_to(tmp_path):
+    tree = Tree(tmp_path, "2026.1-1", "3.11")
+    google, amazon = "googleapiclient/discovery_cache/documents", "botocore/data"
+    kept = {f"{google}/storage.v1.json", f"{amazon}/s3/2006-03-01/service-2.json.gz", f"{amazon}/endpoints.json", "nova/de.mo"}
+    for name in (*kept, f"{google}/drive.v3.json", f"{amazon}/ec2/2016-11-15/service-2.json.gz", "nova/de.po", "nova/nova.pot"):
+        (tree.site / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree.site / name).touch()
+    tree.prune()
+    assert {str(path.relative_to(tree.site)) for path in tree.site.rglob("*") if path.is_file()} == kept
+
+
+def test_stripping_leaves_what_would_not_load_afterwards(tmp_path):
+    strip = Path(build.__file__).parent / "inside" / "strip.py"
+    (tmp_path / "a.libs").mkdir()
+    source = tmp_path / "f.c"
+    source.write_text("int hidden(void) { return 1; } int f(void) { return hidden(); }")
+    for name in ("f.so", "a.libs/f.so"):
+        subprocess.run(["gcc", "-g", "-shared", "-fPIC", "-o", tmp_path / name, source], check=True)
+    (tmp_path / "text.so").write_text("INPUT(f.so)")
+    size = (tmp_path / "f.so").stat().st_size
+    subprocess.run([sys.executable, strip, tmp_path], check=True)
+    assert (tmp_path / "f.so").stat().st_size < size == (tmp_path / "a.libs/f.so").stat().st_size
+    assert (tmp_path / "text.so").read_text() == "INPUT(f.so)" and not list(tmp_path.rglob("*.stripped"))
+    assert ctypes.CDLL(tmp_path / "f.so").f() == 1
+
+
+ASSETS = """\
+service: panel
+assets:
+  files: {in/settings.py: "x = 1"}
+  environment: {KIND: small}
+  commands: [panel-admin collect "two words"]
+releases: {"2031.1": {assets: {environment: {KIND: big}}}}
+"""
+
+
+@pytest.fixture
+def panel(services):
+    (services / "panel.yml").write_text(ASSETS)
+    return services
+
+
+def test_assets_are_made_where_the_bundle_will_be(panel, tmp_path, monkeypatch):
+    tree, done = Tree(tmp_path / "tree", "2031.1-1", "3.11"), []
+    monkeypatch.setattr(tree, "inside", lambda command, what: done.append((what, [str(word) for word in command])))
+    (made,) = assets.load_assets(panel, "2031.1")
+    assert not made.shipped_in(tree)
+    (tree.root / "bin").mkdir(parents=True)
+    (tree.root / "bin" / "panel-admin").touch()
+    assert made.shipped_in(tree)
+    made.make(tree)
+    assert (tree.root / "share/panel/in/settings.py").read_text() == "x = 1"
+    place = "/opt/cloudos/2031.1-1"
+    command = ["env", f"--chdir={place}/share/panel", "KIND=big", f"{place}/bin/panel-admin", "collect", "two words"]
+    assert done == [('panel: panel-admin collect "two words"', command)]
+
+
+def test_other_assets_are_another_bundle(work, panel):
+    before = work.inputs()
+    work.assets = assets.load_assets(panel, "2026.1")
+    assert work.inputs() != before
+
+
+def test_a_mistake_in_a_service_file_ends_the_build(panel):
+    (panel / "panel.yml").write_text(ASSETS.replace("commands", "comands"))
+    with pytest.raises(BundleError, match=r"panel.yml:\d+: .*comands is not a key here; did you mean commands"):
+        assets.load_assets(panel, "2026.1")
+
+
 @pytest.fixture
 def work(services, tmp_path, monkeypatch):
     """A build whose tree is not really made."""
@@ -117,7 +193,7 @@ def work(services, tmp_path, monkeypatch):
         (tree.root / "share").mkdir()
         return {}
 
-    for name in ("install", "prune", "compile"):
+    for name in ("install", "prune", "strip", "compile"):
         monkeypatch.setattr(Tree, name, lambda *arguments: None)
     monkeypatch.setattr(Tree, "add_debian_data", fill)
     monkeypatch.setattr(Tree, "pack", lambda tree, path: path.write_bytes(b"packed"))

@@ -105,3 +105,13 @@ def test_plan_command_names_the_nodes_there_are(run):
     result = run("-i", ROOT / "inventory/aio", "--node", "ctl9")
     assert result.exit_code == 2
     assert "ctl9: no such node; there are ctl1" in result.output
+
+
+def test_what_nodes_give_to_object_storage_comes_with_where_it_is(tree):
+    line = "{address: 172.29.0.22, groups: [compute]"
+    tree.edit("inventory/lab/cloud.yml", line, line + ", object: {zone: 2, devices: {d1: {size: 2}}}")
+    nodes = inventory.load(tree.root / "inventory/lab").nodes
+    device = {"device": None, "size": 2, "weight": 100, "state": "present", "erase": None}
+    place = {"node": "cmp2", "address": "172.29.0.22", "region": 1, "zone": 2}
+    assert nodes["cmp2"]["object"] == {**place, "devices": {"d1": device}}
+    assert nodes["cmp1"]["object"]["devices"] == {}

@@ -45,6 +45,30 @@ def test_the_last_layer_wins(plan):
     assert option(plan, "cmp1", "debug") == "true"  # layer false, all true
 
 
+SETTINGS = """files:
+  settings.py:
+    on: [control]
+    format: python
+    options: {settings: {HOSTS: ["{{ endpoint.address }}"], CACHE: {ttl: 5}, ON: true, NODE: "{{ node.name }}", KEY: a'b}}
+"""
+
+
+def test_python_settings_keep_their_types_and_take_overrides(tree):
+    tree.edit("services/identity.yml", "files:\n", SETTINGS)
+    tree.edit(CLOUD, "  all:\n", "  all:\n    identity: {settings.py: {settings: {ON: null, CACHE: {ttl: 7}, LEVEL: 3}}}\n")
+    settings = {}
+    exec(content(tree.compile(FACTS), "ctl1", "identity", "settings.py"), settings)
+    expected = {"HOSTS": ["172.29.0.11"], "CACHE": {"ttl": 7}, "NODE": "ctl1", "KEY": "a'b", "LEVEL": 3}
+    assert {name: value for name, value in settings.items() if name.isupper()} == expected
+
+
+def test_a_strange_section_of_python_settings_is_told(tree):
+    tree.edit("services/identity.yml", "files:\n", SETTINGS)
+    tree.edit(CLOUD, "  all:\n", "  all:\n    identity: {settings.py: {setings: {ON: false}}}\n")
+    (told,) = tree.mistakes()
+    assert told == f"{tree.line(CLOUD, 'setings')}: setings is not a section of settings.py; did you mean settings?"
+
+
 def test_an_override_of_null_and_an_expression_of_none_leave_the_option_out(plan):
     assert option(plan, "cmp2", "debug") is None
     assert option(plan, "cmp1", "cache") is None
@@ -249,3 +273,23 @@ def test_difference_tells_nodes_that_come_and_go(tree, plan):
     assert "--- cmp1: packages\n+++ /dev/null\n" in diff(plan, smaller)
     assert "--- /dev/null\n+++ cmp1: packages\n" in diff(smaller, plan)
     assert diff(None, plan).count("--- /dev/null") > 50
+
+
+def test_settings_of_the_inventory_are_laid_over_the_service_s(tree):
+    """They keep their kind where one expression asks for them, and `services` names what is in the cloud."""
+    said = "hosts: \"{{ nodes('compute') }}\"}}"
+    asked = said[:-2] + ", every: \"{{ settings.interval }}\", keep: \"{{ settings.keep }}\", in: \"{{ 'compute' in services }}\"}}"
+    tree.edit("services/compute.yml", said, asked)
+    tree.edit(CLOUD, "cloud: lab", "cloud: lab\nsettings: {compute: {keep: {low: 90, none: null}}}")
+    args = tree.compile(FACTS, tree.options).host("ctl1").data["operations"][0]["args"]
+    assert args == {"hosts": ["cmp1", "cmp2"], "every": 300, "keep": {"low": 90, "high": 5, "none": None}, "in": True}
+
+
+def test_an_application_in_gunicorn_is_called_like_its_unit(plan, monkeypatch):
+    """Messaging names a file in /dev/shm after the program, which units of different users must not share."""
+    arguments = ["gunicorn", "--config", "x"]
+    monkeypatch.setattr("sys.argv", arguments)
+    names: dict = {}
+    exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], names)
+    names["post_fork"](type("Server", (), {"proc_name": "identity-api"}), None)
+    assert arguments == ["identity-api"]

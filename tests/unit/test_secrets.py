@@ -1,5 +1,6 @@
 """Secrets are made once, renewed in time, encrypted, and survive being killed."""
 
+import base64
 import datetime
 import os
 import signal
@@ -20,6 +21,7 @@ RANDOM = [
     {"name": "database/nova", "kind": "password"},
     {"name": "service/nova/metadata", "kind": "hex32"},
     {"name": "service/keystone/fernet", "kind": "fernet"},
+    {"name": "service/cinder/ceph", "kind": "cephx"},
 ]
 EVERYTHING = [NODE, *RANDOM, CA]
 
@@ -44,10 +46,11 @@ def test_makes_what_is_missing_once(store):
 
 def test_shapes(store):
     store.ensure(RANDOM, NOW)
-    password, hexadecimal, fernet = (store.values([spec["name"]])[spec["name"]] for spec in RANDOM)
+    password, hexadecimal, fernet, cephx = (store.values([spec["name"]])[spec["name"]] for spec in RANDOM)
     assert len(password) == 32
     assert len(bytes.fromhex(hexadecimal)) == 16
     Fernet(fernet.encode())
+    assert (len(base64.b64decode(cephx)), base64.b64decode(cephx)[10:12]) == (28, b"\x10\0")
 
 
 def test_certificate_is_signed_for_its_names(store):

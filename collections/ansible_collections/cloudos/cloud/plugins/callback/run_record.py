@@ -21,6 +21,7 @@ short_description: Records every run of a playbook and lets one lifecycle run at
 description:
   - Writes C(run.json), C(events.jsonl) and C(progress.json) below C(CLOUDOS_HOME/clouds/<cloud>/runs/<id>/).
   - The id is taken from environment variable C(CLOUDOS_RUN_ID), or made from time, playbook and process.
+  - Tasks that keep something with the record find its directory in environment variable C(CLOUDOS_RUN_DIRECTORY).
   - Playbooks named in O(lifecycle) own the cloud while they run, except in check mode;
     another one is refused with exit code 75, as is one without the inventory of a cloud.
 options:
@@ -68,6 +69,7 @@ class CallbackModule(CallbackBase):
         if self._playbook in self.get_option("lifecycle"):
             self._own(cloud, run, check)
         self._record = Record(cloud, self._playbook, list(context.CLIARGS.get("inventory") or []), check, run)
+        os.environ["CLOUDOS_RUN_DIRECTORY"] = str(self._record.path)
 
     def _own(self, cloud, run, check):
         if cloud is None:

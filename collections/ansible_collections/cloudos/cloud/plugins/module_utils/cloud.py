@@ -51,6 +51,15 @@ class CloudOperation(Operation):
                 next_step="look at the service's journal on the control node",
             ) from error
 
+    def api(self, service_type, path, method="GET", body=None):
+        """The parsed answer of an API that openstacksdk has no classes for."""
+        from openstack import exceptions
+
+        chosen = {"service_type": service_type, "region_name": self.connection.config.get_region_name()}
+        answer = self.connection.session.request(path, method, json=body, endpoint_filter=chosen, raise_exc=False)
+        exceptions.raise_from_response(answer)
+        return answer.json() if answer.content else None
+
     def _connect(self, cloud):
         use_bundle()
         import openstack

@@ -1,4 +1,4 @@
-"""The files of the guest image's initial root file system: a whole small system in shell, on busybox and dropbear.
+"""The files of the guest image's initial root file system: a whole small system in shell, on busybox, dropbear, curl and sudo.
 
 It lives in memory; nothing of an instance's own is kept over a reboot, and every boot asks the metadata service again.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 EARLY_MODULES = ("virtio_pci", "virtio_net", "virtio_blk")
 LATE_MODULES = (
     "virtio_scsi",
+    "ata_piix",
     "sd_mod",
     "sr_mod",
     "isofs",
@@ -48,6 +49,7 @@ mount -t tmpfs tmpfs /run
 exec >/dev/console 2>&1 </dev/console
 for module in {" ".join(EARLY_MODULES)}; do modprobe $module; done
 hostname guest
+echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range  # anybody may ping
 ip link set lo up
 for path in /sys/class/net/eth*; do
     [ -e $path ] || continue
@@ -55,6 +57,8 @@ for path in /sys/class/net/eth*; do
     udhcpc -i ${{path##*/}} -b -t 30 -T 1 -S -s /etc/dhcp -x hostname:guest &
 done
 ( for module in {" ".join(LATE_MODULES)}; do modprobe $module; done
+  tries=0  # the drive shows some time after its driver
+  until [ -e /dev/sr0 ] || [ $((tries += 1)) -gt 50 ]; do sleep 0.2; done && [ -e /dev/sr0 ] && chgrp cdrom /dev/sr0 && chmod 660 /dev/sr0 &
   exec acpid -f -c /etc/acpi >/dev/null 2>&1 ) &
 /etc/instance &
 dropbearkey -t ed25519 -f /etc/dropbear/dropbear_ed25519_host_key >/dev/null 2>&1
@@ -109,6 +113,7 @@ done
 grep -o '"ssh-[^"]*"\|"ecdsa-[^"]*"' /run/metadata | sed 's/\\n"$/"/; s/^"//; s/"$//' | sort -u >/run/keys
 sed -n 's/.*"hostname": *"\([^"]*\)".*/\1/p' /run/metadata >/run/hostname
 [ -s /run/hostname ] && hostname "$(cut -d. -f1 /run/hostname)"
+echo "127.0.0.1 $(hostname)" >>/etc/hosts
 for home in /root /home/cloud; do
     cp /run/keys $home/.ssh/authorized_keys
     chmod 600 $home/.ssh/authorized_keys
@@ -128,12 +133,15 @@ FILES = {
     "etc/instance": INSTANCE,
     "etc/acpi/PWRF/00000080": "#!/bin/sh\npoweroff -f\n",
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\ncloud:x:1000:1000:cloud:/home/cloud:/bin/sh\n",
-    "etc/group": "root:x:0:\ntty:x:5:\ncloud:x:1000:\n",
+    "etc/group": "root:x:0:\ntty:x:5:\ncdrom:x:24:cloud\ncloud:x:1000:\n",
     # Keys only: no password opens either account.
     "etc/shadow": "root:*:19000:0:99999:7:::\ncloud:*:19000:0:99999:7:::\n",
+    # Whoever has the instance's key is its administrator.
+    "etc/sudoers": "root ALL=(ALL) NOPASSWD: ALL\ncloud ALL=(ALL) NOPASSWD: ALL\n",
+    "etc/pam.d/sudo": "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
     "etc/shells": "/bin/sh\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "etc/hosts": "127.0.0.1 localhost\n",
+    "etc/hosts": "127.0.0.1 localhost guest\n",
     "etc/issue": "Cloud OS guest \\n, reached by SSH with the instance's key as cloud or root\n",
 }
 DIRECTORIES = (
@@ -144,6 +152,7 @@ DIRECTORIES = (
     "sys",
     "run",
     "tmp",
+    "mnt",
     "usr/bin",
     "usr/sbin",
     "var/log",
@@ -152,4 +161,4 @@ DIRECTORIES = (
     "home/cloud/.ssh",
 )
 # A file's mode; 0644 unless here.
-MODES = {"etc/shadow": 0o600, **{name: 0o755 for name, content in FILES.items() if content.startswith("#!")}}
+MODES = {"etc/shadow": 0o600, "etc/sudoers": 0o440, **{name: 0o755 for name, content in FILES.items() if content.startswith("#!")}}

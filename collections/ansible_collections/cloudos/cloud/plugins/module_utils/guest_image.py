@@ -1,4 +1,4 @@
-"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, and the files of guest_files.
+"""Builds a small bootable guest image from Debian packages: kernel, busybox, dropbear, some tools, and the files of guest_files.
 
 A FAT partition with syslinux, the kernel and an initial root file system, as qcow2. Nothing is mounted and nothing
 runs in a chroot, so an ordinary user could build it; what goes into it is named by a digest.
@@ -21,8 +21,11 @@ from ansible_collections.cloudos.cloud.plugins.module_utils import guest_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 KERNEL = "linux-image-cloud-amd64"  # a name for the newest linux-image-<version>-cloud-amd64
-PROGRAMS = ("busybox", "dropbear-bin")
-BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient")
+PROGRAMS = ("busybox", "curl", "dropbear-bin", "iputils-ping", "libpam-modules", "sudo", "util-linux")
+BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient", "usr/bin/curl", "bin/ping", "sbin/blkid",
+            "usr/bin/sudo")
+# Loaded at run time as well: the part of sudo that reads its rules, and what lets it in without asking for anything.
+PARTS = ("usr/libexec/sudo/sudoers.so", "lib/x86_64-linux-gnu/security/pam_permit.so")
 # Looked up at run time, so in no list of needed libraries.
 RESOLVER = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
 BOOT_CODE = ("syslinux-common", "usr/lib/syslinux/mbr/mbr.bin")  # package, and where in it the code is
@@ -91,10 +94,12 @@ def fill_root(debian, root, version):
     """Put the guest's root file system together from the unpacked packages and our files."""
     for name in guest_files.DIRECTORIES:
         (root / name).mkdir(parents=True, exist_ok=True)
-    for name in BINARIES:
-        shutil.copy2(debian / name, root / name)
+    for name in (*BINARIES, *PARTS):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(place(debian, name), root / name)
+    ours = {Path(name).name for name in BINARIES}
     for applet in tool(root / "bin/busybox", "--list").split():
-        if applet != "busybox":
+        if applet not in ours:
             (root / "bin" / applet).symlink_to("busybox")
     copy_libraries(debian, root)
     copy_modules(debian, root, version)
@@ -107,10 +112,15 @@ def fill_root(debian, root, version):
         (root / name).chmod(0o700)
 
 
+def place(debian, name):
+    """Where a file is: some releases have below /usr what others have at the root."""
+    return next((path for path in (debian / name, debian / "usr" / name) if path.exists()), debian / name)
+
+
 def copy_libraries(debian, root):
     """Copy the loader and every library that the binaries need, found by the loader of the packages themselves."""
     folder = debian / "lib/x86_64-linux-gnu"
-    search = f"{folder}:{debian}/usr/lib/x86_64-linux-gnu"
+    search = f"{folder}:{debian}/usr/lib/x86_64-linux-gnu:{debian}/usr/libexec/sudo"
     loader = next(
         path
         for path in (debian / "lib64/ld-linux-x86-64.so.2", debian / "usr/lib64/ld-linux-x86-64.so.2")
@@ -120,11 +130,11 @@ def copy_libraries(debian, root):
     needed = {
         f"{directory}/{name}" for name in RESOLVER for directory in search.split(":") if Path(directory, name).exists()
     }
-    for name in BINARIES:
-        listed = tool(loader, "--list", "--library-path", search, debian / name)
+    for name in (*BINARIES, *PARTS):
+        listed = tool(loader, "--list", "--library-path", search, place(debian, name))
         needed |= {path for path in re.findall(r"=> (\S+)", listed) if path.startswith(str(debian))}
     target = root / "lib/x86_64-linux-gnu"
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     for path in sorted(needed):
         shutil.copy(path, target)
     (root / "lib64").mkdir()

@@ -157,7 +157,8 @@ def _message(error):
     """The API's own words, whichever of the services' envelopes they are in."""
     text = error.read().decode(errors="replace").strip()
     try:
-        inner = next(iter(json.loads(text).values()))
+        answer = json.loads(text)
+        inner = answer.get("description") or next(iter(answer.values()))
     except (ValueError, AttributeError, StopIteration):
         return text[:300]
-    return inner.get("message", text) if isinstance(inner, dict) else str(inner)
+    return str(inner.get("message", text)) if isinstance(inner, dict) else str(inner)

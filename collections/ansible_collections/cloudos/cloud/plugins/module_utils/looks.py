@@ -78,7 +78,7 @@ class Looks:
             return f"there is no unit {name}"
         state = shown["ActiveState"]
         if state != "active":
-            told = f"{shown['SubState']}, result {shown['Result']}, restarted {shown['NRestarts']} times"
+            told = f"{shown['SubState']}, result {shown.get('Result', 'none')}, restarted {shown['NRestarts']} times"
             return f"{name} is {state} ({told})"
         # systemd's clock is the monotonic one, in microseconds.
         active = time.monotonic() - int(shown["ActiveEnterTimestampMonotonic"]) / 1e6
@@ -105,7 +105,7 @@ class Looks:
 
     def openstack(self, probe):
         """What the APIs tell about processes that have no API of their own."""
-        checks = {"compute": self._compute, "agents": self._agents}
+        checks = {"compute": self._compute, "agents": self._agents, "volumes": self._volumes}
         if probe.get("check") not in checks:
             raise Failure(f"probe {probe['name']} has check {probe.get('check')}; there are {', '.join(checks)}")
         if "auth_url" not in self._cloud:
@@ -170,6 +170,24 @@ class Looks:
             f"an agent on {host}" for host in probe.get("hosts", ()) if host not in {agent["host"] for agent in agents}
         ]
         return _lacking(missing, down, "Neutron")
+
+
+    def _volumes(self, session, probe):
+        services = session.get("/os-services", service="block-storage")["services"]
+        up = {(service["binary"], service["host"]) for service in services if service["state"] == "up"}
+        down = [
+            f"{service['binary']} on {service['host']}"
+            for service in services
+            if service["state"] != "up" and service["status"] == "enabled"
+        ]
+        missing = [] if any(binary == "cinder-scheduler" for binary, _host in up) else ["cinder-scheduler"]
+        backends = {host.rpartition("@")[2] for binary, host in up if binary == "cinder-volume"}
+        missing += [f"back end {name}" for name in probe.get("backends", ()) if name not in backends]
+        missing += [
+            f"{binary} on {host}" for binary, hosts in probe.get("services", {}).items() for host in hosts
+            if (binary, host) not in up
+        ]
+        return _lacking(missing, down, "Cinder")
 
 
 def show(units):

@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: guest_image
 short_description: Build a small bootable guest image
 description:
-  - Builds a qcow2 image of some 15 MB from Debian packages. It boots in seconds even under emulation, asks for its
+  - Builds a qcow2 image of some 23 MB from Debian packages. It boots in seconds even under emulation, asks for its
     address by DHCP, takes SSH keys, hostname and a user data script from the metadata service or from a config drive,
-    lets users C(cloud) and C(root) in by SSH with those keys, and logs to the serial console.
+    lets users C(cloud), who may use sudo, and C(root) in by SSH with those keys, and logs to the serial console.
   - The file is named after all that goes into it; it is built when it is not there.
   - Needs C(syslinux), C(mtools), C(dosfstools), C(cpio), C(kmod) and C(qemu-utils).
 options:

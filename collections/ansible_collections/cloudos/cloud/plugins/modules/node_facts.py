@@ -57,7 +57,7 @@ ansible_facts:
 
 KERNEL_MODULES = ("openvswitch", "vxlan", "geneve", "gre", "br_netfilter", "bridge", "nf_conntrack", "nf_tables",
                   "ip6_tables", "dm_mod", "dm_thin_pool", "loop", "squashfs", "overlay", "tun", "kvm",
-                  "vhost_net", "nbd", "iscsi_tcp")  # fmt: skip
+                  "vhost_net", "nbd", "iscsi_tcp", "target_core_mod", "iscsi_target_mod", "nfs", "nfsd")  # fmt: skip
 KVM_CACHE = Path("/var/lib/cloudos/kvm.json")
 KVM_SECONDS = 20
 
