@@ -8,7 +8,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PLAY = ansible-playbook -i $(INVENTORY) $(ARGS)
 PACKAGES := python3-venv ca-certificates openssh-client
 # What the unit tests run for real: a private database, a switch without a kernel, bundles, keys.
-TEST_PACKAGES := git iproute2 mariadb-client mariadb-server-core openssh-client openvswitch-switch squashfs-tools
+TEST_PACKAGES := git iproute2 mariadb-client mariadb-server-core openssh-client openvswitch-switch squashfs-tools \
+                 e2fsprogs xfsprogs
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
