@@ -3,7 +3,7 @@
 import json
 import os
 
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab import network
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab import loops, network
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import Site, known_hosts, node_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, recorded
 
@@ -83,3 +83,12 @@ def test_half_made_nodes_are_recorded_without_facts(tmp_path):
     (tmp_path / "lab/aio/cmp1/node.json").write_text(json.dumps({"bridge": "lab0"}))
     assert recorded(tmp_path, "aio") == [("aio", "cmp1", {"bridge": "lab0"}), ("aio", "ctl1", {})]
     assert recorded(tmp_path, "other") == []
+
+
+def test_loop_devices_stay_while_a_node_of_any_lab_has_them(tmp_path):
+    process = tmp_path / "42"
+    process.mkdir()
+    (process / "mountinfo").write_text("500 480 0:6 /sda /dev/sda rw - devtmpfs dev rw\n")
+    assert not loops.bound(tmp_path)
+    (process / "mountinfo").write_text("501 480 0:6 /loop7 /dev/loop7 rw,nosuid - devtmpfs dev rw\n")
+    assert loops.bound(tmp_path)

@@ -35,9 +35,9 @@ def provide(count=ENOUGH):
 
 
 def take_back():
-    """Remove the devices that provide() added and nobody uses."""
+    """Remove the devices that provide() added, unless a node of any lab still has them: for it they would not come back."""
     numbers = map(int, (read(ADDED) or "").split())
-    if not Path(CONTROL).exists():
+    if not Path(CONTROL).exists() or bound():
         return
     with open(CONTROL, "wb") as control:
         for number in numbers:
@@ -47,6 +47,17 @@ def take_back():
                 if error.errno not in (16, 19):  # busy: somebody else's now; no such device: gone already
                     raise
     ADDED.unlink(missing_ok=True)
+
+
+def bound(proc="/proc"):
+    """Whether loop devices are bound into the mount namespace of some process, as they are into a node's."""
+    for path in Path(proc).glob("[0-9]*/mountinfo"):
+        try:
+            if any(line.split()[4].startswith("/dev/loop") for line in path.read_text().splitlines()):
+                return True
+        except OSError:
+            continue  # it has just ended
+    return False
 
 
 def below(root):
