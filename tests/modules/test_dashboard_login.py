@@ -57,7 +57,7 @@ class Dashboard:
         inside = {
             dashboard_login.PANEL: [(name, ROOT + path) for name, path in PANELS.items()],
             dashboard_login.LOGOUT: [("Sign Out", f"{ROOT}/auth/logout/")],
-            "#instances td a": [(name, ROOT + path) for name, path in self.servers.items()],
+            dashboard_login.SERVER: [(name, ROOT + path) for name, path in self.servers.items()],
             "#console_embed": [("", "https://cloud.test:6080/")] if self.console else [],
         }
         outside = {dashboard_login.LOGIN: [("Sign In", "")]}

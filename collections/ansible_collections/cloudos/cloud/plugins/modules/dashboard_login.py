@@ -60,8 +60,9 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 JOURNAL = "read what it says on the control node: journalctl -u horizon"
 LOGIN = "#loginBtn"
 PANEL = "a.openstack-panel"
+SERVER = "#instances td a[href*='/project/instances/']"  # further links of the row open menus
 ERRORS = ".alert-danger"
-LOGOUT = "a[href$='/auth/logout/']"
+LOGOUT = "form[action$='/auth/logout/'] button, a[href$='/auth/logout/']"  # a link in former releases
 
 
 class DashboardLogin(Operation):
@@ -136,7 +137,7 @@ class DashboardLogin(Operation):
         """What the console of the server says, opened from the list of instances."""
         name = self.params["server"]
         self.whole(self.browser.open(urljoin(self.url, "project/instances/")), "the list of instances")
-        address = dict(self.browser.all("#instances td a")).get(name)
+        address = dict(self.browser.all(SERVER)).get(name)
         if address is None:
             self.fail(f"server {name} is not in the list of instances")
         self.whole(self.browser.open(f"{address}?tab=instance_details__console"), f"the console page of {name}")
