@@ -165,6 +165,8 @@ def answered(request, path, status, type="XHR", frame="outer"):
 def test_failures_are_read_from_what_the_browser_tells():
     events = [
         event("loadingFailed", requestId="0", errorText="net::ERR_ABORTED"),
+        event("requestWillBeSent", requestId="9", request={"url": "chrome://new-tab-page/"}, type="Document", frameId="outer"),
+        event("responseReceived", requestId="9", type="Document", frameId="outer", response={"url": "chrome://", "status": 404}),
         sent("1", "/p", type="Document"),
         answered("1", "/p", 200, type="Document"),
         sent("2", "/q?token=secret"),
@@ -180,6 +182,19 @@ def test_failures_are_read_from_what_the_browser_tells():
         [f"503 for {ROOT}/q", f"404 for {ROOT}/console", f"net::ERR_FAILED for {ROOT}/api"],
     )
     assert browsers.answers([]) == (None, [])
+
+
+def test_a_page_is_loaded_again_after_the_network_changed(monkeypatch):
+    said = [Failure("cannot be opened", log=[f"{browsers.CHANGED} for {ROOT}"]), [f"{browsers.CHANGED} for {ROOT}/x"], []]
+    browser = browsers.Browser(None)
+
+    def visited(act, what):
+        if isinstance(next_one := said.pop(0), Failure):
+            raise next_one
+        return browsers.Page(what, 200, next_one, 0.1)
+
+    monkeypatch.setattr(browser, "_visited", visited)
+    assert browser.open(ROOT).failures == [] and not said
 
 
 class Pages(http.server.BaseHTTPRequestHandler):

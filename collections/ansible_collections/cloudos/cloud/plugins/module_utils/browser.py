@@ -16,6 +16,8 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 FLAGS = ("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--window-size=1600,1200", "--lang=en")
+# This machine got or lost an interface, somewhere: Chromium drops all connections, and a person loads the page again.
+CHANGED = "net::ERR_NETWORK_CHANGED"
 # Loaded, and neither jQuery nor Angular waits for an answer.
 IDLE = """
 const injector = window.angular && angular.element(document.body).injector();
@@ -54,7 +56,16 @@ class Browser:
 
     def open(self, url):
         """Go to an address; raises Failure where nothing answers there that the browser trusts."""
-        return self._visited(lambda: self.driver.get(url), url)
+        for last in (False, False, True):
+            try:
+                page = self._visited(lambda: self.driver.get(url), url)
+            except Failure as failure:
+                if last or not any(CHANGED in line for line in failure.facts["log"]):
+                    raise
+                continue
+            if last or not any(CHANGED in line for line in page.failures):
+                break
+        return page
 
     def follow(self, selector):
         """Click what a CSS selector names, and see where that leads."""
@@ -174,12 +185,12 @@ class Browser:
 def answers(events):
     """(status of the page, None where the browser shows an error of its own instead; failures) from network events.
 
-    Addresses are told without their query, which may hold a token. Requests of former pages and of the browser itself,
-    whose beginning is not among the events, are left out."""
+    Addresses are told without their query, which may hold a token. Requests of former pages, whose beginning is not
+    among the events, and those of the browser's own pages are left out."""
     status, failures, asked, main = None, [], {}, None
     for event in events:
         said, request = event["params"], event["params"].get("requestId")
-        if event["method"] == "Network.requestWillBeSent":
+        if event["method"] == "Network.requestWillBeSent" and said["request"]["url"].startswith("http"):
             asked[request] = said["request"]["url"]
             main = main or (said.get("type") == "Document" and said["frameId"]) or None
         elif event["method"] == "Network.responseReceived" and request in asked:
