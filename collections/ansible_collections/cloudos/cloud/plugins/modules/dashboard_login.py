@@ -55,7 +55,7 @@ console:
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.browser import Browser
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Look
 
 JOURNAL = "read what it says on the control node: journalctl -u horizon"
 LOGIN = "#loginBtn"
@@ -65,21 +65,13 @@ ERRORS = ".alert-danger"
 LOGOUT = "form[action$='/auth/logout/'] button, a[href$='/auth/logout/']"  # a link in former releases
 
 
-class DashboardLogin(Operation):
-    """A look that changes nothing: found and wanted are the same by definition."""
-
+class DashboardLogin(Look):
     spec = {
         "url": {"type": "str"},
         "cloud": {"type": "str", "required": True},
         "server": {"type": "str"},
         "timeout": {"type": "int", "default": 60},
     }
-
-    def found(self):
-        return {}
-
-    def wanted(self):
-        return {}
 
     def result(self, step):
         entry = self.entry()

@@ -54,12 +54,10 @@ import time
 from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils import tempest
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation, use_bundle
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Look, use_bundle
 
 
-class Tempest(Operation):
-    """A look at the cloud from outside: found and wanted are the same by definition."""
-
+class Tempest(Look):
     spec = {
         "environment": {"type": "path", "required": True},
         "workspace": {"type": "path", "required": True},
@@ -79,12 +77,6 @@ class Tempest(Operation):
         super().__init__(module)
         for name in ("environment", "workspace", "report"):
             setattr(self, name, Path(self.params[name]))
-
-    def found(self):
-        return {}
-
-    def wanted(self):
-        return {}
 
     def result(self, step):
         self.prepare()
