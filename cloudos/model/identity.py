@@ -13,8 +13,8 @@ INTERFACES = ("public", "internal", "admin")
 
 def identity(cloud: Cloud, report: Report) -> dict:
     """The arguments of module `cloudos.cloud.identity`: {auth_url, cafile, region, admin,
-    services: {name: {type, description, endpoints}}, users: {name: {password, project, roles}}}."""
-    services, users = {}, {}
+    services: {name: {type, description, endpoints}}, users: {name: {password, project, roles}}, roles: [name]}."""
+    services, users, roles = {}, {}, set()
     for service, body in cloud.bodies.items():
         for entry in catalogs(body):
             try:
@@ -27,6 +27,7 @@ def identity(cloud: Cloud, report: Report) -> dict:
                 "description": entry.get("description", body.get("title", service)),
                 "endpoints": dict.fromkeys(INTERFACES, url),
             }
+        roles.update(body.get("roles", ()))
         if user := body.get("user"):
             users[service] = {
                 "password": "${secret:identity/%s}" % service,
@@ -46,6 +47,7 @@ def identity(cloud: Cloud, report: Report) -> dict:
         },
         "services": services,
         "users": users,
+        "roles": sorted(roles),
     }
 
 

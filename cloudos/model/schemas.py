@@ -168,6 +168,7 @@ BODY = {
     "packages": closed(**dict.fromkeys((*GROUPS, "all"), TEXTS)),
     "catalog": {**CATALOG, "type": ["object", "array"], "items": CATALOG},
     "user": closed(("roles",), roles=TEXTS),
+    "roles": TEXTS,
     "databases": TEXTS,
     "migrate": TEXTS,
     "assets": closed(files=mapping(TEXT), environment=mapping(TEXT), commands=TEXTS),

@@ -33,6 +33,13 @@ def test_twelve_cases(cloud):
     assert not cloud.store["endpoints"]
 
 
+def test_roles_that_no_user_of_ours_has_are_made(cloud):
+    wanted = arguments(cloud.root, roles=["ResellerAdmin", "service"])
+    assert run_module("identity", **wanted)["changed"]
+    assert cloud.named("roles", "ResellerAdmin")
+    assert not run_module("identity", **wanted)["changed"]
+
+
 def test_a_user_with_another_password_gets_the_wanted_one(cloud):
     run_module("identity", **arguments(cloud.root))
     cloud.named("users", "glance")["password"] = "another"

@@ -204,6 +204,7 @@ def test_identity_schemas_operations_and_probes(plan):
     assert found["services"]["compute"]["endpoints"] == dict.fromkeys(
         ("public", "internal", "admin"), "https://172.29.0.11:8774/v2.1"
     )
+    assert found["roles"] == ["reseller"]
     assert found["users"] == {
         "compute": {"password": "${secret:identity/compute}", "project": "service", "roles": ["service"]}
     }

@@ -37,6 +37,11 @@ options:
       where absent.
     type: dict
     default: {}
+  roles:
+    description: Roles that are made where absent, besides those that O(users) have.
+    type: list
+    elements: str
+    default: []
   absent:
     description: C(services) and C(users), lists of names that are removed.
     type: dict
@@ -95,6 +100,7 @@ class Identity(Operation):
         "region": {"type": "str", "required": True},
         "services": {"type": "dict", "default": {}},
         "users": {"type": "dict", "default": {}},
+        "roles": {"type": "list", "elements": "str", "default": []},
         "absent": {"type": "dict", "default": {}},
         "bootstrap": {"type": "dict", "default": {"command": "keystone-manage bootstrap", "run_as": "keystone"}},
         "timeout": {"type": "int", "default": 120},
@@ -105,6 +111,7 @@ class Identity(Operation):
         self.admin = {"user": "admin", "project": "admin", "role": "admin", "domain": "Default", **self.params["admin"]}
         self.users = self.params["users"]
         self.services = self.params["services"]
+        self.roles = {*self.params["roles"], *(role for user in self.users.values() for role in user["roles"])}
         self.absent = {"services": [], "users": [], **self.params["absent"]}
         self.keystone = Keystone(self.auth_url(), self.params["cafile"], self.params["region"])
         self.ids = {}  # "kind name" -> id in Keystone
@@ -137,9 +144,8 @@ class Identity(Operation):
 
     def wanted(self):
         projects = {user.get("project", "service") for user in self.users.values()}
-        roles = {role for user in self.users.values() for role in user["roles"]}
         state = {f"region {self.params['region']}": {"exists": True}}
-        state |= {f"role {name}": {"exists": True} for name in sorted(roles)}
+        state |= {f"role {name}": {"exists": True} for name in sorted(self.roles)}
         state |= {f"project {name}": {"exists": True} for name in sorted(projects)}
         for name, service in sorted(self.services.items()):
             state[f"service {name}"] = {
@@ -196,20 +202,17 @@ class Identity(Operation):
             role_names = {role["id"]: role["name"] for role in lists["roles"]}
             for name, user in users.items():
                 if user.result():
-                    state[f"user {name}"] = self.look_at_user(
-                        user.result(), logins.get(name), role_names, dict(granted)
-                    )
+                    state[f"user {name}"] = self.look_at_user(user.result(), logins.get(name), role_names, dict(granted))
         return state
 
     def look_at_lists(self, lists):
         self.ids |= {f"role {role['name']}": role["id"] for role in lists["roles"]}
-        roles = {role for user in self.users.values() for role in user["roles"]}
         state = {
             f"region {region['id']}": {"exists": True}
             for region in lists["regions"]
             if region["id"] == self.params["region"]
         }
-        state |= {f"role {role['name']}": {"exists": True} for role in lists["roles"] if role["name"] in roles}
+        state |= {f"role {role['name']}": {"exists": True} for role in lists["roles"] if role["name"] in self.roles}
         for service in lists["services"]:
             name = service.get("name")
             if name in self.services or name in self.absent["services"]:
