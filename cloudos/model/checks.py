@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from cloudos.model import paths
@@ -148,17 +148,17 @@ def check_inputs(cloud: Cloud, report: Report) -> None:
 def check_requirements(
     cloud: Cloud, nodes: dict[str, Any], known: set[str], configuration: Configuration, report: Report
 ) -> None:
-    """What plugins require of the nodes that facts are known of."""
+    """What plugins require of nodes; of those that nobody has looked at only what the inventory says."""
     for plugin in cloud.chosen:
-        for name, message in unmet(cloud, plugin, {name: nodes[name] for name in known}, configuration):
+        for name, message in unmet(cloud, plugin, nodes, configuration, nodes.keys() - known):
             where = cloud.inventory.where("plugins", plugin.kind)
             report.add(where, f"plugin {plugin.kind}/{plugin.name} does not fit node {name}: {message}")
 
 
 def unmet(
-    cloud: Cloud, plugin: Plugin, nodes: dict[str, Any], configuration: Configuration
+    cloud: Cloud, plugin: Plugin, nodes: dict[str, Any], configuration: Configuration, unknown: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """(node, message) of each requirement of a plugin that one of the nodes does not meet."""
+    """(node, message) of each requirement of a plugin that one of the nodes does not meet; none on facts of unknown ones."""
     if plugin.extends not in cloud.bodies:  # told where the plugins are chosen
         return
     units = plugin.body.get("units", {}).values()
@@ -167,6 +167,8 @@ def unmet(
         names = {
             name for group in groups({"on": requirement["on"]}, default) for name in cloud.inventory.members(group)
         }
+        if ".facts." in requirement["that"]:
+            names -= {*unknown}
         for name in sorted(names & nodes.keys()):
             fits = configuration.value(requirement["that"], plugin.extends, nodes[name])
             if fits is not None and not fits:  # None: the expression is wrong, which is told

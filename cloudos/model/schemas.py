@@ -195,6 +195,7 @@ PLUGIN = closed(
     ("plugin", "extends", "title"),
     plugin={"type": "string", "pattern": "^[a-z0-9-]+/[a-z0-9-]+$", "description": "<kind>/<name>"},
     extends=TEXT,
+    like=TEXT,
     requires={"type": "array", "items": REQUIREMENT},
     message=TEXT,
     also=mapping(closed(**BODY)),

@@ -52,11 +52,19 @@ def test_reboot(cloud):
     cloud.play("verify")
 
 
-@pytest.mark.parametrize("unit", ["keystone-api", "placement-api", "glance-api", "nova-api", "neutron-api"])
-def test_restart_loses_no_request(cloud, unit):
-    """2,000 requests from eight clients while the service restarts three times; each must be answered below 500."""
-    url = next(entry["url"] for entry in cloud.plan()["probes"] if entry["name"] == unit)
+def test_restart_loses_no_request(cloud):
+    """2,000 requests from eight clients while an API restarts three times; each must be answered below 500."""
+    # What serves consoles is left out: those are connections, not requests.
+    urls = {probe["unit"]: probe["url"] for probe in cloud.plan()["probes"] if probe["kind"] == "http"}
+    urls.pop("nova-novncproxy.service")
+    assert len(urls) >= 5
     context = ssl.create_default_context(cafile=cloud.state / "ca.pem")
+    lost = {unit: found for unit, url in urls.items() if (found := lost_requests(cloud, unit, url, context))}
+    assert not lost, lost
+
+
+def lost_requests(cloud, unit, url, context):
+    """How many requests were not answered while a unit restarted, and what the first of them got."""
 
     def request(_):
         try:
@@ -71,10 +79,10 @@ def test_restart_loses_no_request(cloud, unit):
         answers = clients.map(request, range(2000))
         for _ in range(3):
             time.sleep(1)
-            cloud.node(f"systemctl restart {unit}.service")
+            cloud.node(f"systemctl restart {unit}")
         answers = list(answers)
     lost = [answer for answer in answers if not isinstance(answer, int) or answer >= 500]
-    assert not lost, f"{len(lost)} of {len(answers)} lost: {lost[:5]}"
+    return [len(lost), *lost[:5]] if lost else None
 
 
 def test_secrets_stay_secret(cloud):

@@ -18,6 +18,7 @@ from cloudos.model.source import ROOT
 
 pytestmark = pytest.mark.lab
 
+VCENTER = {"vcenter": "192.0.2.9", "vcenter_user": "openstack", "vcenter_cluster": "one"}
 SERIES = sorted(path.parent.name for path in ROOT.glob("releases/*/release.yml"))
 
 
@@ -25,21 +26,34 @@ SERIES = sorted(path.parent.name for path in ROOT.glob("releases/*/release.yml")
 def test_oslo_config_validator_accepts_every_file(series, tmp_path):
     built = subprocess.run(["cloudos", "bundle", "build", series], check=False, cwd=ROOT, capture_output=True, text=True)
     assert not built.returncode, built.stderr
-    source = yaml.safe_load((ROOT / "inventory" / "aio" / "cloud.yml").read_text())
-    (tmp_path / "cloud.yml").write_text(yaml.safe_dump({**source, "release": series}))
-    loaded = load(tmp_path, ROOT)
-    artifact = Artifact(home.root() / "bundles", loaded.release.patch_level)
+    clouds = [load(directory, ROOT) for directory in variants(series, tmp_path)]
+    (level,) = {loaded.release.patch_level for loaded in clouds}
+    artifact = Artifact(home.root() / "bundles", level)
     catalogue = Options(json.loads(artifact.path("options.json").read_text()))
-    place = f"/opt/cloudos/{loaded.release.patch_level}"
+    place = f"/opt/cloudos/{level}"
     commands = [
         f"{shlex.join(validation(place, catalogue, *file))} && echo valid: || echo {file[0].name} is not valid"
-        for file in ini_files(loaded, tmp_path)
+        for number, loaded in enumerate(clouds)
+        for file in ini_files(loaded, tmp_path / str(number))
     ]
     mount = f"mount -t tmpfs none /opt && mkdir -p {place} && mount -o ro {artifact.path('sqfs')} {place} || exit"
     done = subprocess.run(["unshare", "--mount", "sh", "-c", "\n".join([mount, *commands])],
                           capture_output=True, text=True, check=False)
     assert len(commands) > 10
     assert done.stdout.count("valid:\n") == len(commands), done.stdout + done.stderr
+
+
+def variants(series, directory):
+    """Inventories of the whole kernel in which every plugin is chosen once."""
+    source = yaml.safe_load((ROOT / "inventory" / "aio" / "cloud.yml").read_text())
+    kinds = {kind.name: sorted(path.stem for path in kind.glob("*.yml")) for kind in ROOT.glob("plugins/*")}
+    for number in range(max(map(len, kinds.values()))):
+        chosen = {kind: names[number % len(names)] for kind, names in kinds.items()}
+        settings = source["settings"] | ({"nova": VCENTER} if chosen["compute"] == "vmware" else {})
+        place = directory / str(number)
+        place.mkdir()
+        (place / "cloud.yml").write_text(yaml.safe_dump({**source, "release": series, "plugins": chosen, "settings": settings}))
+        yield place
 
 
 def ini_files(loaded, directory):

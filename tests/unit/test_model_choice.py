@@ -66,6 +66,29 @@ def test_the_better_one_is_chosen_where_it_fits(tree):
     assert "cache = xen\n" in plan.host("cmp1").files["compute"]["agent/agent.conf"]["content"]
 
 
+def test_a_plugin_like_another_says_only_what_differs(tree):
+    (tree.root / "plugins/compute/slow.yml").write_text("""---
+plugin: compute/slow
+extends: compute
+like: xen
+title: Instances in a slow Xen
+files: {agent/agent.conf: {options: {virt: {cache: none}}}}
+""")
+    refused = "\n".join(named(tree, "slow").mistakes(facts(xen=False)))
+    assert "plugin compute/slow does not fit node cmp1: there is no Xen" in refused
+    plan = tree.compile(facts(xen=True))
+    text = plan.host("cmp1").files["compute"]["agent/agent.conf"]["content"]
+    assert "cache = none\n" in text and "tags = xen\n" in text
+    assert "xen-keys" in plan.host("ctl1").data["packages"]
+    tree.edit("plugins/compute/slow.yml", "like: xen", "like: xenn")
+    assert "xenn is no compute plugin that stands by itself; did you mean xen?" in "\n".join(tree.mistakes(facts(xen=True)))
+
+
+def test_what_is_required_of_the_inventory_is_told_before_anybody_looks(tree):
+    tree.edit("plugins/compute/xen.yml", "{{ node.facts.kernel.xen }}", "{{ nodes('compute') | length == 1 }}")
+    assert "plugin compute/xen does not fit node cmp1: there is no Xen" in "\n".join(named(tree, "xen").mistakes())
+
+
 def test_a_choice_from_assumptions_says_so(tree):
     plan = named(tree, "{first: [xen, kvm]}").compile()
     (reason, _other) = plan.data["plugins"]["compute"]["passed_over"]["xen"]

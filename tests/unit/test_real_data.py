@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cloudos.model.compile import compile_file
 
 ROOT = Path(__file__).parents[2]
 CLOUDS = sorted(path.parent.name for path in ROOT.glob("inventory/*/cloud.yml"))
 RELEASES = sorted(path.parent.name for path in ROOT.glob("releases/*/release.yml"))
+
+
+PLUGINS = sorted(str(path.relative_to(ROOT / "plugins").with_suffix("")) for path in ROOT.glob("plugins/*/*.yml"))
+ABILITIES = ("dm_thin_pool", "target_core_mod", "iscsi_target_mod", "iscsi_tcp", "nfs", "nfsd", "openvswitch")
+VCENTER = {"nova": {"vcenter": "192.0.2.9", "vcenter_user": "openstack", "vcenter_cluster": "one"}}
 
 
 @pytest.fixture(params=CLOUDS)
@@ -32,6 +38,19 @@ def test_it_compiles(cloud, series):
     assert {"keystone", "glance", "nova", "neutron", "placement"} <= set(plan.data["services"])
     assert not any("{{" in file.get("content", "") for node in plan.data["nodes"] for files in plan.host(node).files.values()
                    for file in files.values())  # fmt: skip
+
+
+@pytest.mark.parametrize("series", RELEASES)
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_every_plugin_fits_a_node_that_can_do_all(plugin, series, tmp_path):
+    kind, _, name = plugin.partition("/")
+    source = yaml.safe_load((ROOT / "inventory/aio/cloud.yml").read_text())
+    source |= {"release": series, "plugins": source["plugins"] | {kind: name}}
+    if name == "vmware":
+        source["settings"] |= VCENTER
+    (tmp_path / "cloud.yml").write_text(yaml.safe_dump(source))
+    plan = compile_file(tmp_path, {"ctl1": {"kernel": dict.fromkeys(ABILITIES, True)}})
+    assert plan.data["plugins"][kind]["chosen"] == [name]
 
 
 def test_a_node_without_a_clock_gets_one_and_others_do_not(cloud):
