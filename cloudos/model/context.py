@@ -41,6 +41,7 @@ class Context:
             "ca": paths.CA,
             "nodes": self.nodes,
             "url": self.url,
+            "settings_of": self.settings_of,
             "database_url": self.database_url,
             "messaging_url": self.messaging_url,
             "frontend_config": lambda: frontend_config(cloud),
@@ -84,6 +85,12 @@ class Context:
         if not entries:
             raise UnknownName(f"{service} has no catalog entry, and so no URL")
         return endpoint_url(self.cloud, service, entries[0], path)
+
+    def settings_of(self, service: str) -> dict[str, Any]:
+        """The settings of another service of the cloud."""
+        if service not in self.cloud.bodies:
+            raise UnknownName(f"{service} is not a service of this cloud{nearest(service, self.cloud.bodies)}")
+        return settings.of(self.cloud, service)
 
     def database_url(self, name: str) -> str:
         """SQLAlchemy URL of a database with the password of the service that has it; TLS verified by the cloud's CA."""

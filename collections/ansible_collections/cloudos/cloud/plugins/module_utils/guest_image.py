@@ -23,7 +23,7 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 KERNEL = "linux-image-cloud-amd64"  # a name for the newest linux-image-<version>-cloud-amd64
 PROGRAMS = ("busybox", "curl", "dropbear-bin", "iputils-ping", "libpam-modules", "sudo", "util-linux")
 BINARIES = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/dbclient", "usr/bin/curl", "bin/ping", "sbin/blkid",
-            "usr/bin/sudo")
+            "bin/lsblk", "usr/bin/sudo")
 # Loaded at run time as well: the part of sudo that reads its rules, and what lets it in without asking for anything.
 PARTS = ("usr/libexec/sudo/sudoers.so", "lib/x86_64-linux-gnu/security/pam_permit.so")
 # Looked up at run time, so in no list of needed libraries.
