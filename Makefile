@@ -25,11 +25,14 @@ cloud: env  ## a running cloud, from blank machines or from where it is; INVENTO
 verify: env  ## the cloud's own proof: an instance reached by SSH through a floating IP, and nothing left behind
 	@$(PLAY) playbooks/verify.yml
 
+tempest: env  ## OpenStack's own tests of a cloud: the smoke tests; ARGS='-e tempest_set=powered' for more
+	@$(PLAY) playbooks/verify.yml --tags tempest
+
 destroy: env  ## remove the lab nodes of the cloud
 	@$(PLAY) playbooks/destroy.yml
 
-test:  ## everything: lint, unit and module tests, then a real cloud, its proof and its tests
-	@for step in lint unit cloud verify live; do echo "== $$step"; $(MAKE) --no-print-directory $$step || exit; done
+test:  ## everything: lint, unit and module tests, then a real cloud, its proof, Tempest's smoke tests and our own tests of it
+	@for step in lint unit cloud verify tempest live; do echo "== $$step"; $(MAKE) --no-print-directory $$step || exit; done
 
 lint: env  ## style, types of files, directions of imports
 	@ruff check .
@@ -75,4 +78,4 @@ lock: env
 	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" -o requirements.txt
 
-.PHONY: help cloud verify destroy test lint unit test-packages live test-scenarios bench env lock
+.PHONY: help cloud verify tempest destroy test lint unit test-packages live test-scenarios bench env lock
