@@ -12,6 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cloudos import home
 from cloudos.runs import history
@@ -114,6 +115,14 @@ class Mask:
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda match: "${secret:%s}" % self._names[match[0]], text)
+
+    def within(self, value: Any) -> Any:
+        """The value with each text in it, at any depth, without secrets."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.within(item) for key, item in value.items()}
+        return [self.within(item) for item in value] if isinstance(value, list) else value
 
     def _refresh(self, path: Path) -> None:
         """A run makes secrets in other processes: look whether the file is another one."""
