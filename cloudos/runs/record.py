@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,21 @@ class Record:
     Methods are called in the order begin (constructor), task and result as often as needed, end.
     """
 
-    def __init__(self, cloud: str | None, playbook: str, inventory: list[str], check: bool, run: str):
+    def __init__(
+        self, cloud: str | None, playbook: str, inventory: list[str], check: bool, run: str, tags: Iterable[str]
+    ):
         self.cloud = cloud
         self.run = run
         self.path = history.directory(cloud) / run
         self.path.mkdir(parents=True, mode=0o700)
-        self.progress = Progress(comparable(history.runs(cloud), playbook, check))
+        self.progress = Progress(comparable(history.runs(cloud), playbook, check, tags))
         self._mask = Mask(cloud)
         self._events = open(self.path / "events.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
         self._count = 0
         self._executed: dict[str, Counter] = defaultdict(Counter)
         self._about = {
             "format": FORMAT, "id": run, "cloud": cloud, "playbook": playbook, "inventory": inventory, "check": check,
-            "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None,
+            "tags": sorted(tags), "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None,
             "plan_digest": None,
         }  # fmt: skip
         self._save()
