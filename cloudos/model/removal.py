@@ -6,12 +6,13 @@ from __future__ import annotations
 def removal(old: dict | None, new: dict) -> dict:
     """What goes with the step from the plan `old` (JSON form; None: nothing was applied yet) to the plan `new`.
 
-    `services`: names of services that leave the cloud; `says`: a sentence for each, what is lost with it.
+    `services`: names of services that leave the cloud. `names`: these and the plugins (kind/name) that leave a service
+    which stays; `says`: a sentence for each, what is lost with it.
     `nodes`: node -> {units, schemas} to be absent there; `identity`: {services, users} to be absent in Keystone.
     A node that left the cloud is not looked at: it is removed by a verb of its own.
     """
     if old is None:
-        return {"services": [], "says": [], "nodes": {}, "identity": {"services": [], "users": []}}
+        return {"services": [], "names": [], "says": [], "nodes": {}, "identity": {"services": [], "users": []}}
     services = [name for name in old["services"] if name not in new["services"]]
     nodes = {
         name: {
@@ -28,9 +29,25 @@ def removal(old: dict | None, new: dict) -> dict:
     identity = {
         kind: sorted(old["identity"][kind].keys() - new["identity"][kind].keys()) for kind in ("services", "users")
     }
+    plugins = _plugins(old, new)
     says = [_says(service, old, nodes) for service in services]
+    says += [
+        f"Plugin {plugin} leaves the cloud: what users keep there stays where it lies, and the cloud no longer reaches it."
+        for plugin in plugins
+    ]
     says += [f"Keystone forgets the {kind} {', '.join(names)}." for kind, names in identity.items() if services and names]
-    return {"services": services, "says": says, "nodes": nodes, "identity": identity}
+    return {"services": services, "names": services + plugins, "says": says, "nodes": nodes, "identity": identity}
+
+
+def _plugins(old: dict, new: dict) -> list[str]:
+    """Plugins that leave; a kind that is no longer asked for leaves with its service."""
+    kinds = old["plugins"].keys() & new["plugins"].keys()
+    return [
+        f"{kind}/{name}"
+        for kind in sorted(kinds)
+        for name in old["plugins"][kind]["chosen"]
+        if name not in new["plugins"][kind]["chosen"]
+    ]
 
 
 def _gone(old: list[dict], new: list[dict], key: str) -> list[str]:

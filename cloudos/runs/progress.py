@@ -64,9 +64,10 @@ def expected(earlier: Iterable[Mapping]) -> dict[tuple, float]:
     return {_key(task): statistics.median(seconds[_key(task)]) for task in good[0]["tasks"]}
 
 
-def comparable(earlier: Iterable[Mapping], playbook: str, check: bool) -> list[Mapping]:
-    """The runs of the same playbook in the same mode."""
-    return [run for run in earlier if run["playbook"] == playbook and run["check"] == check]
+def comparable(earlier: Iterable[Mapping], playbook: str, check: bool, tags: Iterable[str]) -> list[Mapping]:
+    """The runs of the same playbook in the same mode, for the same tags."""
+    wanted = (playbook, check, sorted(tags))
+    return [run for run in earlier if (run["playbook"], run["check"], run.get("tags", ["all"])) == wanted]
 
 
 def _key(task: Mapping) -> tuple:

@@ -10,8 +10,9 @@ import os
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cloudos import home
 from cloudos.runs import history
@@ -28,19 +29,21 @@ class Record:
     Methods are called in the order begin (constructor), task and result as often as needed, end.
     """
 
-    def __init__(self, cloud: str | None, playbook: str, inventory: list[str], check: bool, run: str):
+    def __init__(
+        self, cloud: str | None, playbook: str, inventory: list[str], check: bool, run: str, tags: Iterable[str]
+    ):
         self.cloud = cloud
         self.run = run
         self.path = history.directory(cloud) / run
         self.path.mkdir(parents=True, mode=0o700)
-        self.progress = Progress(comparable(history.runs(cloud), playbook, check))
+        self.progress = Progress(comparable(history.runs(cloud), playbook, check, tags))
         self._mask = Mask(cloud)
         self._events = open(self.path / "events.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
         self._count = 0
         self._executed: dict[str, Counter] = defaultdict(Counter)
         self._about = {
             "format": FORMAT, "id": run, "cloud": cloud, "playbook": playbook, "inventory": inventory, "check": check,
-            "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None,
+            "tags": sorted(tags), "who": me(), "start": time.time(), "end": None, "outcome": "running", "exit_code": None,
             "plan_digest": None,
         }  # fmt: skip
         self._save()
@@ -114,6 +117,14 @@ class Mask:
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda match: "${secret:%s}" % self._names[match[0]], text)
+
+    def within(self, value: Any) -> Any:
+        """The value with each text in it, at any depth, without secrets."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.within(item) for key, item in value.items()}
+        return [self.within(item) for item in value] if isinstance(value, list) else value
 
     def _refresh(self, path: Path) -> None:
         """A run makes secrets in other processes: look whether the file is another one."""

@@ -29,7 +29,8 @@ with open(module.params["path"], "w") as file:
 leak = {"text": " ".join(given.values()), "diff": {"before": "", "after": "".join(given.values())}}
 if module.params["fail"]:
     module.fail_json(msg="cannot " + " ".join(given.values()), failure={
-        "cause": "it is broken", "unit": "toy-api.service", "log": ["last words"], "next_step": "Mend it."})
+        "cause": "it is broken", "unit": "toy-api.service", "log": open(module.params["path"] + ".journal").read().split("\\n"),
+        "next_step": "Mend it."})
 module.exit_json(changed=True, **leak)
 '''
 
@@ -101,12 +102,18 @@ def test_nothing_shows_or_keeps_a_secret(toys, values, verbosity):
 
 
 def test_failure_names_service_unit_log_and_next_step(toys, values):
+    (toys.directory / "two.journal").write_text(f"login {values['service/nova/metadata']} failed\nlast words")
     done = toys.run(PLAYBOOK, "-e", "{fail: true}")
     assert done.returncode == 2
     assert not (toys.directory / "three").exists()
     lines = [line.strip() for line in done.stdout.splitlines()]
     start = lines.index("FAILED  ctl1: nova toy-api.service")
-    assert lines[start + 1 : start + 4] == ["it is broken", "| last words", "Next step: Mend it."]
+    assert lines[start + 1 : start + 5] == [
+        "it is broken",
+        "| login ${secret:service/nova/metadata} failed",
+        "| last words",
+        "Next step: Mend it.",
+    ]
 
 
 def test_missing_secret_is_told(toys):

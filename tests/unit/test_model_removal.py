@@ -3,9 +3,10 @@
 from cloudos.model.removal import removal
 
 
-def plan(**services):
-    """A plan of one node; service -> its databases."""
+def plan(plugins=None, **services):
+    """A plan of one node; service -> its databases, and kind -> names of plugins."""
     return {
+        "plugins": {kind: {"chosen": names, "passed_over": {}} for kind, names in (plugins or {}).items()},
         "services": list(services),
         "identity": {"services": {name: {} for name in services}, "users": {name: {} for name in services}},
         "nodes": {
@@ -23,7 +24,7 @@ def plan(**services):
 def test_nothing_leaves_a_cloud_that_is_new_or_grows():
     for old in (None, plan(image=["image"])):
         gone = removal(old, plan(image=["image"], toy=[]))
-        assert gone["services"] == gone["says"] == []
+        assert gone["names"] == gone["says"] == []
         assert gone["nodes"].get("ctl1", {"units": [], "schemas": []}) == {"units": [], "schemas": []}
 
 
@@ -37,6 +38,20 @@ def test_all_of_a_service_leaves_and_is_told():
         "toy leaves the cloud, and with it toy-api.service on ctl1; "
         "database toy, toy_api on ctl1, of which a dump stays there."
     )
+
+
+def test_a_plugin_of_a_service_that_stays_is_asked_about():
+    gone = removal(plan({"volume": ["ceph", "nfs"]}, image=[]), plan({"volume": ["nfs"]}, image=[]))
+    assert (gone["services"], gone["names"]) == ([], ["volume/ceph"])
+    assert gone["says"] == [
+        "Plugin volume/ceph leaves the cloud: what users keep there stays where it lies, and the cloud no longer reaches it."
+    ]
+
+
+def test_a_plugin_that_comes_or_leaves_with_its_service_is_not_asked_about():
+    one, two = plan({"image": ["file"]}, image=[]), plan({"image": ["file"], "volume": ["nfs"]}, image=[], toy=[])
+    assert removal(one, two)["names"] == []
+    assert removal(two, one)["names"] == ["toy"]
 
 
 def test_a_unit_that_moves_to_another_node_leaves_the_old_one_without_a_question():

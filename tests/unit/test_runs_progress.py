@@ -38,6 +38,8 @@ def test_tasks_that_earlier_runs_did_not_have():
     assert progress.start("p", "new")["percent"] == 0
 
 
-def test_only_the_same_playbook_in_the_same_mode_counts():
-    earlier = [{**run(1), "playbook": "patch"}, {**run(1), "check": True}, run(1)]
-    assert comparable(earlier, "site", False) == [run(1)]
+def test_only_the_same_playbook_in_the_same_mode_for_the_same_tags_counts():
+    other = {**run(1), "tags": ["proof", "tempest"]}
+    earlier = [{**run(1), "playbook": "patch"}, {**run(1), "check": True}, other, run(1)]
+    assert comparable(earlier, "site", False, ["all"]) == [run(1)]
+    assert comparable(earlier, "site", False, ["tempest", "proof"]) == [other]

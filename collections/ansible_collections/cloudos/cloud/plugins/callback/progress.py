@@ -48,8 +48,8 @@ class CallbackModule(Default):
     def v2_playbook_on_play_start(self, play):
         self._play = play
         if self._progress is None:
-            earlier = history.runs(cloud_of(play))
-            self._progress = Progress(comparable(earlier, self._playbook, bool(context.CLIARGS["check"])))
+            earlier, arguments = history.runs(cloud_of(play)), context.CLIARGS
+            self._progress = Progress(comparable(earlier, self._playbook, bool(arguments["check"]), arguments["tags"]))
 
     def _task_start(self, task, prefix=None):
         self._task_type_cache[task._uuid] = prefix

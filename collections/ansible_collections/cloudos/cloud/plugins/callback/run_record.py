@@ -68,7 +68,8 @@ class CallbackModule(CallbackBase):
         run = os.environ.get("CLOUDOS_RUN_ID") or new_id(self._playbook)
         if self._playbook in self.get_option("lifecycle"):
             self._own(cloud, run, check)
-        self._record = Record(cloud, self._playbook, list(context.CLIARGS.get("inventory") or []), check, run)
+        inventory = list(context.CLIARGS.get("inventory") or [])
+        self._record = Record(cloud, self._playbook, inventory, check, run, context.CLIARGS["tags"])
         os.environ["CLOUDOS_RUN_DIRECTORY"] = str(self._record.path)
 
     def _own(self, cloud, run, check):

@@ -34,10 +34,10 @@ import time
 from urllib.parse import quote
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CLOUD, CloudOperation
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Look
 
 
-class Measures(CloudOperation):
+class Measures(Look, CloudOperation):
     service = "gnocchi"
     spec = {
         **CLOUD,
@@ -47,13 +47,9 @@ class Measures(CloudOperation):
         "timeout": {"type": "int", "default": 660},
     }
 
-    def found(self):
-        """Nothing that could differ: a proof changes nothing."""
-        self.measures = self.wait()
-        return {}
-
-    def wanted(self):
-        return {}
+    def result(self, step):
+        with self.told():
+            return {"measures": self.wait()}
 
     def wait(self):
         """{metric: its newest aggregate} once all are there."""
@@ -88,9 +84,6 @@ class Measures(CloudOperation):
         if known is None:
             return f"{what}: Gnocchi knows no such resource"
         return f"{what}; Gnocchi knows its metrics {', '.join(known) or 'none at all'}"
-
-    def result(self, step):
-        return {"measures": self.measures}
 
 
 NEXT = (

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from cloudos.runs.plans import PlanMissing, Plans
+from cloudos.runs.record import Mask
 from cloudos.secrets import SecretsError, Store, pick
 
 REFERENCE = re.compile(r"\$\{secret:([^}]+)\}")
@@ -46,7 +47,9 @@ class Phase(ActionBase):
         if names := references(arguments):
             self._refuse_copies(name)
             arguments["secrets"] = Secrets(self._values(names, task_vars))
-        return self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        # What a daemon wrote to its journal may hold secrets that the module, which shows it, was never given.
+        return Mask(task_vars.get("cloudos_cloud")).within(result) if result.get("failed") else result
 
     def _values(self, names, task_vars):
         cloud = task_vars["cloudos_cloud"]
