@@ -35,6 +35,8 @@ class Swift(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         parts = [unquote(part) for part in url.path.removeprefix(ACCOUNT).strip("/").split("/", 1)]
         container = self.server.containers.get(parts[0])
+        if not url.path.startswith(ACCOUNT):
+            return self.answer(200 if "foreign" in self.server.weak else 403)
         if not self.allowed(url, container):
             return self.answer(401)
         data = self.body()
@@ -143,7 +145,8 @@ def connection(server):
     url = f"http://127.0.0.1:{server.server_address[1]}{ACCOUNT}"
 
     def request(path, method, headers=None, **arguments):
-        return requests.request(method, url + path, headers={"X-Auth-Token": "token", **(headers or {})}, timeout=20, **arguments)
+        whole = path if path.startswith("http") else url + path
+        return requests.request(method, whole, headers={"X-Auth-Token": "token", **(headers or {})}, timeout=20, **arguments)
 
     def post(_path, json):
         server.credentials.append("access")
@@ -165,7 +168,7 @@ def test_a_good_swift_is_proven_and_left_as_it_was(swift):
     swift.containers["somebody's"] = {"headers": {}, "objects": {"a": b"b"}}
     told = run()
     assert not told["changed"]
-    assert set(told["seconds"]) == {"store", "part", "public", "temporary", "s3"}
+    assert set(told["seconds"]) == {"store", "part", "public", "foreign", "temporary", "s3"}
     assert list(swift.containers) == ["somebody's"]
     assert not swift.credentials
     assert "s3cret" not in json.dumps(told)
@@ -178,6 +181,7 @@ def test_a_good_swift_is_proven_and_left_as_it_was(swift):
         ("shifted", "are other ones than were stored"),
         ("open", "without a token /proof/public is answered with 200 instead of 401"),
         ("forged", "/proof/public with a temporary URL is answered with 200 instead of 401"),
+        ("foreign", "the account of another project is answered with 200 instead of 403"),
         ("s3", "S3 gives the object to whoever signs with a wrong secret"),
     ],
 )

@@ -37,6 +37,7 @@ seconds: {description: What was proven to the seconds that it took., type: dict,
 import hashlib
 import hmac
 import time
+import uuid
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CloudOperation
@@ -79,7 +80,7 @@ class ObjectProof(CloudOperation):
         with self.told():
             self.large = Large(self.params["size"])
             try:
-                for proof in (self.store, self.part, self.public, self.temporary, self.s3):
+                for proof in (self.store, self.part, self.public, self.foreign, self.temporary, self.s3):
                     start = time.monotonic()
                     proof()
                     seconds[proof.__name__] = round(time.monotonic() - start, 1)
@@ -115,6 +116,13 @@ class ObjectProof(CloudOperation):
         self.ask("POST", self.container, headers={"X-Container-Read": ".r:*,.rlistings"})
         self.anonymous(f"{self.container}/public", 200, b"for everybody")
         self.ask("POST", self.container, headers={"X-Container-Read": ""})
+
+    def foreign(self):
+        """The account of another project is closed, whatever roles the user has in its own."""
+        account = self.endpoint.rpartition("_")[0] + f"_{uuid.uuid4().hex}"
+        answer = self.connection.object_store.request(account, "GET")
+        if answer.status_code != 403:
+            self.refuse(f"the account of another project is answered with {answer.status_code} instead of 403")
 
     def temporary(self):
         """A signed URL opens what it names until it expires, and a forged one does not."""
