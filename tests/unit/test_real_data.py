@@ -40,3 +40,23 @@ def test_a_node_without_a_clock_gets_one_and_others_do_not(cloud):
     plan = cloud(RELEASES[0], kept)
     clocks = [name for name in names if "chrony" in plan.host(name).data["packages"]]
     assert clocks == names[-1:]
+
+
+def test_ceilometer_hears_all_that_tell_of_themselves():
+    plan = compile_file(ROOT / "inventory/kernel")
+    files = plan.host("ctl1").files
+    telling = {
+        service
+        for service in files
+        if any("driver = messagingv2" in file.get("content", "") for path, file in files[service].items())
+    }
+    assert {"cinder", "glance", "heat", "neutron", "nova"} <= telling
+    # What each of them sends to is its own name, but for Cinder's, which oslo.messaging would call openstack.
+    assert "control_exchange = cinder" in files["cinder"]["/etc/cinder/cinder-volume.conf"]["content"]
+
+
+def test_nova_and_cinder_lock_the_volumes_of_a_node_in_one_place():
+    files = compile_file(ROOT / "inventory/kernel").host("ctl1").files
+    for path in ("/etc/nova/nova-compute.conf", "/etc/cinder/cinder-volume.conf"):
+        assert "[os_brick]\nlock_path = /var/lib/os-brick\n" in files[path.split("/")[2]][path]["content"]
+    assert files["nova"]["/var/lib/os-brick"] == files["cinder"]["/var/lib/os-brick"]
