@@ -32,7 +32,7 @@ def removal(old: dict | None, new: dict) -> dict:
     plugins = _plugins(old, new)
     says = [_says(service, old, nodes) for service in services]
     says += [
-        f"Plugin {plugin} leaves the cloud: what users keep there stays where it lies, and the cloud no longer reaches it."
+        f"Plugin {plugin} leaves the cloud: what users keep with it stays where it lies, and may be out of their reach."
         for plugin in plugins
     ]
     says += [f"Keystone forgets the {kind} {', '.join(names)}." for kind, names in identity.items() if services and names]

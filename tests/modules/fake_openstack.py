@@ -267,6 +267,8 @@ class Cloud:
 
     def act(self, server, action):
         """A migration ends at once on another host, where there is one that is up and enabled."""
+        if action == "confirmResize":
+            assert server["status"] == "VERIFY_RESIZE", "Instance has not been resized."
         if action in ("os-stop", "confirmResize"):
             server["status"] = "SHUTOFF"
         else:
@@ -282,7 +284,7 @@ class Cloud:
                 return
             server["host"] = others[0]
             if action == "migrate":
-                server["status"] = "VERIFY_RESIZE"
+                server["status"] = "RESIZE" if server.get("slow") else "VERIFY_RESIZE"
 
 
 @contextmanager

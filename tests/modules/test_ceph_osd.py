@@ -16,6 +16,12 @@ touch {work}/osd/ceph-0/ready
 CEPH_CONF = """#!/bin/sh
 [ -e {work}/disk ] && echo {work}/disk
 """
+BLKID = """#!/bin/sh
+cat {work}/held 2>/dev/null || exit 2
+"""
+LABEL = """#!/bin/sh
+cat {work}/label 2>/dev/null
+"""
 SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >> {work}/asked
 case $1 in
@@ -35,7 +41,8 @@ esac
 def ceph(tmp_path, monkeypatch):
     """The cluster; what runs on the node makes its OSD come up and go down."""
     (tmp_path / "osd").mkdir()
-    scripts = {"ceph-osd": CEPH_OSD, "systemctl": SYSTEMCTL, "journalctl": "#!/bin/sh\necho oops\n", "ceph-conf": CEPH_CONF}
+    scripts = {"ceph-osd": CEPH_OSD, "systemctl": SYSTEMCTL, "journalctl": "#!/bin/sh\necho oops\n", "ceph-conf": CEPH_CONF,
+               "blkid": BLKID, "ceph-bluestore-tool": LABEL}  # fmt: skip
     for name, script in scripts.items():
         (tmp_path / name).write_text(script.format(work=tmp_path))
         (tmp_path / name).chmod(0o755)
@@ -90,6 +97,17 @@ def test_a_disk_is_given_to_the_daemon_that_is_not_root(ceph, monkeypatch):
     (ceph.work / "disk").touch()
     run_module("ceph_osd", **arguments(ceph))
     assert given == [(str(ceph.work / "disk"), "ceph", "ceph")]
+
+
+def test_a_disk_that_holds_something_is_left_alone_unless_it_is_this_osds(ceph, monkeypatch):
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    (ceph.work / "disk").touch()
+    (ceph.work / "held").write_text("DEVNAME=/dev/sdb\nUUID=1-2\nTYPE=ext4\n")
+    told = run_module("ceph_osd", **arguments(ceph))
+    assert f"{ceph.work}/disk holds something (UUID=1-2 TYPE=ext4), and is left alone" in told["msg"]
+    assert not (ceph.work / "asked").exists(), "a program was started on it"
+    (ceph.work / "label").write_text(f'{{"/dev/sdb": {{"osd_uuid": "{UUID}"}}}}')
+    assert run_module("ceph_osd", **arguments(ceph))["changed"]
 
 
 def test_a_stopped_osd_is_started_and_keeps_its_data(ceph):

@@ -1,5 +1,7 @@
 """Module compute_host against a cloud in this process."""
 
+import itertools
+
 import pytest
 from kit import Story, run_module, twelve_cases
 
@@ -41,6 +43,15 @@ def test_without_another_host_draining_is_refused_before_anything_changes(cloud,
     told = run_module("compute_host", **login, name="cmp1", state="drained")
     assert "no other enabled compute host is up to take the 1 servers of cmp1" in told["msg"]
     assert cloud.snapshot() == before
+
+
+def test_a_server_that_is_elsewhere_before_its_migration_ends_is_waited_for(cloud, hosts, login, monkeypatch):
+    one = server(cloud, "a", status="SHUTOFF")
+    one["slow"] = True
+    seconds = itertools.count(1)
+    monkeypatch.setattr("time.sleep", lambda _: next(seconds) == 3 and one.update(status="VERIFY_RESIZE"))
+    assert run_module("compute_host", **login, name="cmp1", state="drained")["servers"] == 0
+    assert (one["host"], one["status"]) == ("cmp2", "SHUTOFF")
 
 
 def test_a_server_that_finds_no_host_is_named(cloud, hosts, login):

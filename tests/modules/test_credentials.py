@@ -14,6 +14,7 @@ PLAYBOOK = """
     - name: Write
       cloudos.cloud.credentials:
         region: RegionOne
+        dashboard: "{{ told | default(false) }}"
         services:
           keystone: {type: identity, endpoints: {public: "https://192.0.2.11:5000/v3"}}
           nova: {type: compute, endpoints: {public: "https://192.0.2.11:8774/v2.1"}}
@@ -50,6 +51,8 @@ def test_the_summary_tells_endpoints_and_how_to_log_in(ansible):
     shown = ansible.run(PLAYBOOK).stdout
     assert "compute      https://192.0.2.11:8774/v2.1" in shown
     assert f"OS_CLIENT_CONFIG_FILE={ansible.cloud / 'clouds.yaml'}" in shown
+    assert "Dashboard" not in shown
+    assert "Dashboard: https://192.0.2.11/" in ansible.run(PLAYBOOK, "-e", "{told: true}").stdout
 
 
 def test_what_was_changed_by_hand_is_put_right(ansible):

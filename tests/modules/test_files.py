@@ -206,3 +206,10 @@ def test_a_drop_in_goes_without_a_unit_being_disabled(node):
     call(node={folder: {"type": "directory"}, f"{folder}/cloudos.conf": {"content": "[Service]\n"}})
     assert call(node={})["changed"] and not os.path.exists(folder)
     assert not [line for line in calls(node) if line.startswith("disable")]
+
+
+def test_a_directory_whose_files_belong_to_its_group_is_made_once(node):
+    shared = {f"{node}/shared": {"type": "directory", "group": "daemon", "mode": "02770"}}
+    assert call(toy=shared)["changed"]
+    assert os.stat(f"{node}/shared").st_mode & 0o7777 == 0o2770
+    assert not call(toy=shared)["changed"]

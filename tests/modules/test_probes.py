@@ -138,4 +138,16 @@ def test_volume_services_must_be_up_with_each_back_end(cloud, login):
     assert ask(probe, **login)["seconds"]
     assert "lacks cinder-backup on ctl1" in ask({**probe, "services": {"cinder-backup": ["ctl1"]}}, **login)["msg"]
     backend["state"] = "down"
-    assert "Cinder reports down: cinder-volume on ceph@ceph" in ask({**probe, "backends": []}, **login)["msg"]
+    assert "Cinder reports down: cinder-volume on ceph@ceph" in ask({**probe, "backends": None}, **login)["msg"]
+    assert "Cinder lacks back end ceph" in ask(probe, **login)["msg"]
+
+
+def test_volume_services_of_a_back_end_and_a_node_that_left_are_not_missed(cloud, login):
+    up, down = {"state": "up", "status": "enabled"}, {"state": "down", "status": "enabled"}
+    cloud.add("backends", binary="cinder-scheduler", host="ctl1", **up)
+    cloud.add("backends", binary="cinder-volume", host="nfs@nfs", **up)
+    cloud.add("backends", binary="cinder-volume", host="ceph@ceph", **down)
+    cloud.add("backends", binary="cinder-backup", host="st9", **down)
+    probe = {"name": "volumes", "kind": "openstack", "check": "volumes", "backends": ["nfs"]}
+    assert ask({**probe, "services": {"cinder-backup": []}}, **login)["seconds"]
+    assert "down: cinder-backup on st9" in ask(probe, **login)["msg"]

@@ -44,7 +44,7 @@ def test_a_plugin_of_a_service_that_stays_is_asked_about():
     gone = removal(plan({"volume": ["ceph", "nfs"]}, image=[]), plan({"volume": ["nfs"]}, image=[]))
     assert (gone["services"], gone["names"]) == ([], ["volume/ceph"])
     assert gone["says"] == [
-        "Plugin volume/ceph leaves the cloud: what users keep there stays where it lies, and the cloud no longer reaches it."
+        "Plugin volume/ceph leaves the cloud: what users keep with it stays where it lies, and may be out of their reach."
     ]
 
 

@@ -59,3 +59,28 @@ def test_a_node_without_a_clock_gets_one_and_others_do_not(cloud):
     plan = cloud(RELEASES[0], kept)
     clocks = [name for name in names if "chrony" in plan.host(name).data["packages"]]
     assert clocks == names[-1:]
+
+
+def of_the_whole_cloud():
+    """The files of the node of the inventory that has every service."""
+    whole = next(name for name in CLOUDS if "ceilometer" in (ROOT / "inventory" / name / "cloud.yml").read_text())
+    return compile_file(ROOT / "inventory" / whole).host("ctl1").files
+
+
+def test_ceilometer_hears_all_that_tell_of_themselves():
+    files = of_the_whole_cloud()
+    telling = {
+        service
+        for service in files
+        if any("driver = messagingv2" in file.get("content", "") for path, file in files[service].items())
+    }
+    assert {"cinder", "glance", "heat", "neutron", "nova"} <= telling
+    # What each of them sends to is its own name, but for Cinder's, which oslo.messaging would call openstack.
+    assert "control_exchange = cinder" in files["cinder"]["/etc/cinder/cinder-volume.conf"]["content"]
+
+
+def test_nova_and_cinder_lock_the_volumes_of_a_node_in_one_place():
+    files = of_the_whole_cloud()
+    for path in ("/etc/nova/nova-compute.conf", "/etc/cinder/cinder-volume.conf"):
+        assert "[os_brick]\nlock_path = /var/lib/os-brick\n" in files[path.split("/")[2]][path]["content"]
+    assert files["nova"]["/var/lib/os-brick"] == files["cinder"]["/var/lib/os-brick"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import yaml
 from ansible.plugins.action import ActionBase
 
@@ -13,7 +15,7 @@ class ActionModule(ActionBase):
     """See the module's documentation; needs no connection."""
 
     _requires_connection = False
-    _VALID_ARGS = frozenset(("services", "region"))
+    _VALID_ARGS = frozenset(("services", "region", "dashboard"))
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
@@ -22,19 +24,21 @@ class ActionModule(ActionBase):
         directory = home.cloud(name)
         path, authority = directory / "clouds.yaml", directory / "ca.pem"
         keystone = str(services["keystone"]["endpoints"]["public"])
+        dashboard = f"https://{urlsplit(keystone).hostname}/" if self._task.args.get("dashboard") else None
+        told = summary(name, services, path, dashboard)
         try:
             secrets = Store(name).values(["identity/admin", "pki/ca.crt"])
         except SecretsError:
             if not self._task.check_mode:
                 raise
-            return {"changed": True, "summary": summary(name, services, path)}  # the real run makes them first
+            return {"changed": True, "summary": told}  # the real run makes them first
         entry = clouds(name, keystone, region, secrets["identity/admin"], str(authority))
         wanted = {authority: (secrets["pki/ca.crt"].encode(), 0o644), path: (entry.encode(), 0o600)}
         different = {file: what for file, what in wanted.items() if not file.exists() or file.read_bytes() != what[0]}
         if not self._task.check_mode:
             for file, (content, mode) in different.items():
                 home.write(file, content, mode)
-        return {"changed": bool(different), "summary": summary(name, services, path)}
+        return {"changed": bool(different), "summary": told}
 
 
 def clouds(name, keystone, region, password, authority):
@@ -44,8 +48,9 @@ def clouds(name, keystone, region, password, authority):
     return yaml.safe_dump({"clouds": {name: {"auth": auth, "region_name": region, "cacert": authority}}}, sort_keys=False)
 
 
-def summary(name, services, path):
+def summary(name, services, path, dashboard):
     """What a person needs to go on, in lines."""
     endpoints = [f"  {service['type']:<12} {service['endpoints']['public']}" for service in services.values()]
-    return [f"Cloud {name} is up. Its endpoints:", *endpoints, f"Credentials of user admin: {path}",
+    page = [f"Dashboard: {dashboard}"] if dashboard else []
+    return [f"Cloud {name} is up. Its endpoints:", *endpoints, *page, f"Credentials of user admin: {path}",
             f"Log in: OS_CLIENT_CONFIG_FILE={path} .venv/bin/openstack --os-cloud {name} service list"]

@@ -32,7 +32,7 @@ def look(path):
     else:
         link = None
     entry = {"owner": _user_name(status.st_uid), "group": _group_name(status.st_gid),
-             "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
+             "mode": f"0{stat.S_IMODE(status.st_mode):03o}"}
     if stat.S_ISDIR(status.st_mode):
         return {"type": "directory", **entry, **({"target": link} if link else {})}
     if stat.S_ISREG(status.st_mode):

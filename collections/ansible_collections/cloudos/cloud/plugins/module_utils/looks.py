@@ -171,18 +171,25 @@ class Looks:
         ]
         return _lacking(missing, down, "Neutron")
 
-
     def _volumes(self, session, probe):
         services = session.get("/os-services", service="block-storage")["services"]
         up = {(service["binary"], service["host"]) for service in services if service["state"] == "up"}
+
+        def belongs(service):
+            """Cinder remembers those of back ends and nodes that have left."""
+            binary, host = service["binary"], service["host"]
+            if binary == "cinder-volume" and probe.get("backends") is not None:
+                return host.rpartition("@")[2] in probe["backends"]
+            return host in probe.get("services", {}).get(binary, [host])
+
         down = [
             f"{service['binary']} on {service['host']}"
             for service in services
-            if service["state"] != "up" and service["status"] == "enabled"
+            if service["state"] != "up" and service["status"] == "enabled" and belongs(service)
         ]
         missing = [] if any(binary == "cinder-scheduler" for binary, _host in up) else ["cinder-scheduler"]
         backends = {host.rpartition("@")[2] for binary, host in up if binary == "cinder-volume"}
-        missing += [f"back end {name}" for name in probe.get("backends", ()) if name not in backends]
+        missing += [f"back end {name}" for name in probe.get("backends") or () if name not in backends]
         missing += [
             f"{binary} on {host}" for binary, hosts in probe.get("services", {}).items() for host in hosts
             if (binary, host) not in up

@@ -8,7 +8,8 @@ module: ceph_osd
 short_description: Keep a node's OSD of a Ceph cluster
 description:
   - Makes an OSD under a UUID that is the caller's, starts its unit and waits until the cluster counts it in. Whatever a
-    killed run left is completed. Where its data is, a file or a disk, says F(ceph.conf).
+    killed run left is completed. Where its data is, a file or a disk, says F(ceph.conf). A disk that holds anything else
+    is left alone.
   - C(out) moves the data elsewhere and C(absent) ends the OSD once the cluster can do without it; both wait for that.
 options:
   uuid: {description: The OSD's UUID., type: str, required: true}
@@ -115,7 +116,9 @@ class CephOsd(CephOperation):
         write_directory(str(self.home), "ceph", "ceph", "0700")
         keyring = f"[osd.{self.number}]\n    key = {key}\n"
         write_file(str(self.home / "keyring"), keyring.encode(), "ceph", "ceph", "0600")
-        if disk := self.disk():  # the daemon is not root when it opens it
+        if disk := self.disk():
+            self.must_be_free(disk)
+            # The daemon is not root when it opens it.
             shutil.chown(disk, "ceph", "ceph")
         identity = ["--id", str(self.number), "--osd-uuid", self.params["uuid"], "--conf", self.params["conf"]]
         run(["ceph-osd", "--mkfs", *identity, "--setuser", "ceph", "--setgroup", "ceph"], service="ceph")
@@ -124,6 +127,20 @@ class CephOsd(CephOperation):
         """The disk that ceph.conf names for the OSD; empty for a file in its directory."""
         name = ["--conf", self.params["conf"], "--name", f"osd.{self.number}"]
         return run(["ceph-conf", *name, "--lookup", "bluestore_block_path"], service="ceph", accept=(0, 1)).strip()
+
+    def must_be_free(self, disk):
+        """Raise Failure where the disk holds anything but what an earlier try of this OSD left."""
+        held = run(["blkid", "-p", "-o", "export", disk], accept=(0, 2), service="ceph")
+        if not held.strip():
+            return
+        label = run(["ceph-bluestore-tool", "show-label", "--dev", disk], accept=(0, 1), service="ceph")
+        if self.params["uuid"] not in label:
+            what = " ".join(line for line in held.split() if line.startswith(("TYPE", "PTTYPE", "LABEL", "UUID")))
+            raise Failure(
+                f"{disk} holds something ({what or held.strip()}), and is left alone",
+                service="ceph",
+                next_step=f"name another disk, or, if all of it may be lost, wipefs --all {disk}",
+            )
 
     def order_in(self, inside):
         self.cluster.order("osd in" if inside else "osd out", ids=[str(self.number)])

@@ -46,28 +46,31 @@ servers: {description: How many servers are on the host; running ones where O(se
   always}
 """
 
-import time
-
 from ansible_collections.cloudos.cloud.plugins.module_utils.cloud import CLOUD, CloudOperation
+from ansible_collections.cloudos.cloud.plugins.module_utils.drain import DRAIN, Drain
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 LIVE = ("ACTIVE", "PAUSED")
 AT_A_TIME = 3  # migrations; more at once only make each slower
 
 
-class ComputeHost(CloudOperation):
+class ComputeHost(Drain, CloudOperation):
     service = "nova"
+    holds = "servers"
     spec = {
         **CLOUD,
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["active", "disabled", "drained"], "default": "active"},
-        "reason": {"type": "str", "default": "maintenance"},
+        **DRAIN,
         "servers": {"type": "str", "choices": ["migrate", "stop", "wait"], "default": "migrate"},
         "block_migration": {"type": "str", "choices": ["auto", "yes", "no"], "default": "auto"},
         "timeout": {"type": "int", "default": 1800},
     }
 
-    def found(self):
+    def __init__(self, module):
+        super().__init__(module)
+        self.begun = {}  # id -> status it had before
+        self.confirmed = set()
+
+    def status(self):
         self.compute = self.connection.compute
         self.hosts = list(self.compute.services(binary="nova-compute"))
         mine = [host for host in self.hosts if host.host == self.params["name"]]
@@ -75,33 +78,35 @@ class ComputeHost(CloudOperation):
             known = ", ".join(sorted(host.host for host in self.hosts)) or "none"
             raise Failure(f"{self.params['name']} is no compute host; Nova knows {known}", service="nova")
         self.host = mine[0]
-        self.left = len(self.on_host())
-        reason = self.host.disabled_reason if self.host.status == "disabled" else None
-        return {"status": self.host.status, "reason": reason, **({"servers": self.left} if self.draining else {})}
+        return self.host.status, self.host.disabled_reason
 
-    def wanted(self):
-        if self.params["state"] == "active":
-            return {"status": "enabled", "reason": None}
-        return {"status": "disabled", "reason": self.params["reason"], **({"servers": 0} if self.draining else {})}
+    def held(self):
+        """Servers of all projects that are on the host and count: where they are stopped, only those that run; and those
+        that are elsewhere, and come back unless that is confirmed."""
+        servers = {server.id: server for server in self.compute.servers(all_projects=True, host=self.params["name"])}
+        if self.params["servers"] == "stop":
+            return [server for server in servers.values() if server.status in LIVE]
+        return list({**servers, **self.unconfirmed()}.values())
 
-    @property
-    def draining(self):
-        return self.params["state"] == "drained"
+    def unconfirmed(self):
+        """{id: server} of cold migrations that have not ended."""
+        cold = [identifier for identifier, status in self.begun.items() if status not in LIVE]
+        servers = [server for identifier in cold for server in self.compute.servers(all_projects=True, uuid=identifier)]
+        return {server.id: server for server in servers if server.status in ("RESIZE", "VERIFY_RESIZE")}
 
-    def on_host(self):
-        """Servers of all projects that are on the host and count: where they are stopped, only those that run."""
-        servers = list(self.compute.servers(all_projects=True, host=self.params["name"]))
-        return [server for server in servers if server.status in LIVE] if self.params["servers"] == "stop" else servers
+    def shown(self, one):
+        return f"{one.name} ({one.status})"
+
+    def enable(self):
+        self.compute.enable_service(self.host)
+
+    def disable(self, reason):
+        self.compute.disable_service(self.host, disabled_reason=reason)
 
     def converge(self, step):
         if self.draining and self.left and self.params["servers"] == "migrate":
             self.refuse_without_room()
-        if self.params["state"] == "active":
-            self.compute.enable_service(self.host)
-        elif "status" in step.changes or "reason" in step.changes:
-            self.compute.disable_service(self.host, disabled_reason=self.params["reason"])
-        if "servers" in step.changes:
-            self.empty()
+        super().converge(step)
 
     def refuse_without_room(self):
         if not any(
@@ -113,31 +118,18 @@ class ComputeHost(CloudOperation):
                 next_step="enable another host, or drain with servers: stop or servers: wait",
             )
 
-    def empty(self):
-        """Until no server counts any more; a server whose migration went wrong is told by name."""
-        deadline = time.monotonic() + self.params["timeout"]
-        begun = {}  # id -> (name, status it had before)
-        while servers := self.on_host():
-            self.refuse_broken(servers, begun)
-            if time.monotonic() > deadline:
-                names = ", ".join(f"{server.name} ({server.status})" for server in servers)
-                raise Failure(
-                    f"after {self.params['timeout']} s, still on {self.params['name']}: {names}",
-                    service="nova",
-                    next_step="look at these servers; running again goes on with them",
-                )
-            busy = sum(bool(server.task_state) or server.status == "MIGRATING" for server in servers)
-            for server in servers:
-                if server.id not in begun and self.params["servers"] != "wait" and busy < AT_A_TIME:
-                    begun[server.id] = (server.name, server.status)
-                    self.move(server)
-                    busy += 1
-            self.confirm(begun)
-            time.sleep(1)
-            self.confirm(begun)
-        self.left = 0
+    def move(self, held):
+        """A few at a time; a server whose migration went wrong is told by name."""
+        self.refuse_broken(held)
+        busy = sum(bool(server.task_state) or server.status == "MIGRATING" for server in held)
+        for server in held:
+            if server.id not in self.begun and self.params["servers"] != "wait" and busy < AT_A_TIME:
+                self.begun[server.id] = server.status
+                self.send(server)
+                busy += 1
+        self.confirm()
 
-    def move(self, server):
+    def send(self, server):
         if self.params["servers"] == "stop":
             self.compute.stop_server(server)
         elif server.status in LIVE:
@@ -146,18 +138,18 @@ class ComputeHost(CloudOperation):
         else:
             self.compute.migrate_server(server)
 
-    def confirm(self, begun):
-        """A cold migration ends when it is confirmed."""
-        for identifier, (_name, status) in begun.items():
-            moved = [] if status in LIVE else self.compute.servers(all_projects=True, uuid=identifier)
-            for server in moved:
-                if server.status == "VERIFY_RESIZE":
-                    self.compute.confirm_server_resize(server)
+    def confirm(self):
+        """A cold migration ends when it is confirmed, once."""
+        for identifier, server in self.unconfirmed().items():
+            if server.status == "VERIFY_RESIZE" and identifier not in self.confirmed:
+                self.compute.confirm_server_resize(server)
+                self.confirmed.add(identifier)
 
-    def refuse_broken(self, servers, begun):
+    def refuse_broken(self, servers):
         """A server that was asked to go, is at rest again and still here did not find a host."""
         for server in servers:
-            stuck = server.id in begun and not server.task_state and server.status in ("ERROR", begun[server.id][1])
+            before = self.begun.get(server.id)
+            stuck = before and not server.task_state and server.status in ("ERROR", before)
             if stuck and self.failed_migration(server):
                 raise Failure(
                     f"server {server.name} ({server.id}) could not be moved away from {self.params['name']}",
@@ -173,9 +165,6 @@ class ComputeHost(CloudOperation):
             key=lambda move: move["created_at"],
         )
         return server.status == "ERROR" or (bool(moves) and moves[-1]["status"] in ("error", "failed", "cancelled"))
-
-    def result(self, step):
-        return {"servers": self.left}
 
 
 def main():

@@ -18,6 +18,10 @@ options:
     description: Name of the region.
     type: str
     required: true
+  dashboard:
+    description: Whether there is a dashboard to tell about.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

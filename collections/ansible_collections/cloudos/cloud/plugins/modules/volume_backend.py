@@ -36,45 +36,33 @@ RETURN = r"""
 volumes: {description: How many volumes are on the back end., type: int, returned: always}
 """
 
-import time
 from urllib.parse import quote
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.block_storage import LOGIN, BlockStorage
+from ansible_collections.cloudos.cloud.plugins.module_utils.drain import DRAIN, Drain
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
 BUSY = ("starting", "migrating", "completing")
 
 
-class VolumeBackend(BlockStorage):
-    spec = {
-        **LOGIN,
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["active", "disabled", "drained"], "default": "active"},
-        "reason": {"type": "str", "default": "maintenance"},
-        "target": {"type": "str"},
-        "timeout": {"type": "int", "default": 3600},
-    }
+class VolumeBackend(Drain, BlockStorage):
+    service = "cinder"
+    holds = "volumes"
+    spec = {**LOGIN, **DRAIN, "target": {"type": "str"}, "timeout": {"type": "int", "default": 3600}}
 
-    def found(self):
+    def __init__(self, module):
+        super().__init__(module)
+        self.begun = set()
+
+    def status(self):
         services = self.ask("GET", "/os-services?binary=cinder-volume")["services"]
-        self.service = next((one for one in services if one["host"] == self.params["name"]), None)
-        if self.service is None:
+        mine = next((one for one in services if one["host"] == self.params["name"]), None)
+        if mine is None:
             known = ", ".join(sorted(one["host"] for one in services)) or "none"
             raise Failure(f"{self.params['name']} is no back end; Cinder knows {known}", service="cinder")
-        self.left = len(self.volumes())
-        reason = self.service["disabled_reason"] if self.service["status"] == "disabled" else None
-        return {"status": self.service["status"], "reason": reason, **({"volumes": self.left} if self.draining else {})}
+        return mine["status"], mine["disabled_reason"]
 
-    def wanted(self):
-        if self.params["state"] == "active":
-            return {"status": "enabled", "reason": None}
-        return {"status": "disabled", "reason": self.params["reason"], **({"volumes": 0} if self.draining else {})}
-
-    @property
-    def draining(self):
-        return self.params["state"] == "drained"
-
-    def volumes(self):
+    def held(self):
         """Volumes of all projects on the back end."""
         path = f"/volumes/detail?all_tenants=1&host={quote(self.params['name'])}"
         return [
@@ -83,42 +71,32 @@ class VolumeBackend(BlockStorage):
             if volume["os-vol-host-attr:host"].split("#")[0] == self.params["name"]
         ]
 
-    def converge(self, step):
-        service = {"binary": "cinder-volume", "host": self.params["name"]}
-        if self.params["state"] == "active":
-            self.ask("PUT", "/os-services/enable", service)
-        elif "status" in step.changes or "reason" in step.changes:
-            self.ask("PUT", "/os-services/disable-log-reason", {**service, "disabled_reason": self.params["reason"]})
-        if "volumes" in step.changes:
-            self.empty()
+    def shown(self, one):
+        return one["name"] or one["id"]
 
-    def empty(self):
-        deadline = time.monotonic() + self.params["timeout"]
-        begun = set()
-        while volumes := self.volumes():
-            if stuck := [one for one in volumes if one["id"] in begun and one["migration_status"] == "error"]:
-                raise Failure(
-                    f"volume {stuck[0]['name'] or stuck[0]['id']} could not be moved to {self.params['target']}",
-                    service="cinder",
-                    next_step=f"openstack volume show {stuck[0]['id']}; journal of cinder-volume",
-                )
-            if time.monotonic() > deadline:
-                names = ", ".join(one["name"] or one["id"] for one in volumes)
-                raise Failure(
-                    f"after {self.params['timeout']} s, still on {self.params['name']}: {names}",
-                    service="cinder",
-                    next_step="look at these volumes; running again goes on with them",
-                )
-            waiting = [one for one in volumes if one["id"] not in begun]
-            if self.params["target"] and waiting and not any(one["migration_status"] in BUSY for one in volumes):
-                begun.add(waiting[0]["id"])
-                move = {"host": self.params["target"], "force_host_copy": False, "lock_volume": False}
-                self.ask("POST", f"/volumes/{waiting[0]['id']}/action", {"os-migrate_volume": move})
-            time.sleep(1)
-        self.left = 0
+    def enable(self):
+        self.ask("PUT", "/os-services/enable", self.me)
 
-    def result(self, step):
-        return {"volumes": self.left}
+    def disable(self, reason):
+        self.ask("PUT", "/os-services/disable-log-reason", {**self.me, "disabled_reason": reason})
+
+    @property
+    def me(self):
+        return {"binary": "cinder-volume", "host": self.params["name"]}
+
+    def move(self, held):
+        """Where nothing is on its way, the next volume."""
+        if stuck := [one for one in held if one["id"] in self.begun and one["migration_status"] == "error"]:
+            raise Failure(
+                f"volume {self.shown(stuck[0])} could not be moved to {self.params['target']}",
+                service="cinder",
+                next_step=f"openstack volume show {stuck[0]['id']}; journal of cinder-volume",
+            )
+        waiting = [one for one in held if one["id"] not in self.begun]
+        if self.params["target"] and waiting and not any(one["migration_status"] in BUSY for one in held):
+            self.begun.add(waiting[0]["id"])
+            move = {"host": self.params["target"], "force_host_copy": False, "lock_volume": False}
+            self.ask("POST", f"/volumes/{waiting[0]['id']}/action", {"os-migrate_volume": move})
 
 
 def main():
