@@ -44,7 +44,9 @@ def test_the_digest_follows_versions_and_files(monkeypatch):
     monkeypatch.setattr(Packages, "versions", {"busybox": "2"})
     second = guest_image.digest(Packages)
     monkeypatch.setitem(guest_files.FILES, "etc/issue", "another")
-    assert len({first, second, guest_image.digest(Packages)}) == 3
+    third = guest_image.digest(Packages)
+    monkeypatch.setattr(guest_image, "BINARIES", (*guest_image.BINARIES, "bin/other"))
+    assert len({first, second, third, guest_image.digest(Packages)}) == 4
 
 
 @pytest.mark.parametrize("name", [name for name, content in guest_files.FILES.items() if content.startswith("#!")])

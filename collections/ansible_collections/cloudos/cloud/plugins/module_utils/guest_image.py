@@ -67,6 +67,11 @@ def digest(packages):
     inputs = [
         LAYOUT,
         packages.versions,
+        BINARIES,
+        PARTS,
+        RESOLVER,
+        guest_files.MODES,
+        guest_files.DIRECTORIES,
         guest_files.FILES,
         guest_files.SYSLINUX,
         guest_files.EARLY_MODULES,
