@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from cloudos.model import paths
 from cloudos.model.assemble import Cloud
 
-# No chroot: the backends are sockets in /run. A retry of what may have been executed already is never made.
+# No chroot: the backends are sockets in /run. A retry of what may have been executed already is never made. What services are
+# told of where a request came from is said here alone, whatever the client claims.
 HEAD = """\
 global
   user haproxy
@@ -41,6 +42,8 @@ defaults
 PORT = """
 frontend {unit}
   bind {address}:{port} ssl crt {pem} alpn http/1.1
+  http-request del-header Forwarded
+  http-request del-header X-Forwarded- -m beg
   http-request set-header X-Forwarded-Proto https
   http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
   default_backend {unit}
