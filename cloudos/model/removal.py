@@ -29,7 +29,7 @@ def removal(old: dict | None, new: dict) -> dict:
     identity = {
         kind: sorted(old["identity"][kind].keys() - new["identity"][kind].keys()) for kind in ("services", "users")
     }
-    plugins = _plugins(old, new)
+    plugins = _plugins(old["plugins"], new["plugins"], services)
     says = [_says(service, old, nodes) for service in services]
     says += [
         f"Plugin {plugin} leaves the cloud: what users keep with it stays where it lies, and may be out of their reach."
@@ -39,14 +39,13 @@ def removal(old: dict | None, new: dict) -> dict:
     return {"services": services, "names": services + plugins, "says": says, "nodes": nodes, "identity": identity}
 
 
-def _plugins(old: dict, new: dict) -> list[str]:
-    """Plugins that leave; a kind that is no longer asked for leaves with its service."""
-    kinds = old["plugins"].keys() & new["plugins"].keys()
+def _plugins(old: dict, new: dict, services: list[str]) -> list[str]:
+    """Plugins that leave; where services leave, a kind that is no longer asked for leaves with its own."""
     return [
         f"{kind}/{name}"
-        for kind in sorted(kinds)
-        for name in old["plugins"][kind]["chosen"]
-        if name not in new["plugins"][kind]["chosen"]
+        for kind in sorted(old.keys() & new.keys() if services else old)
+        for name in old[kind]["chosen"]
+        if name not in new.get(kind, {"chosen": []})["chosen"]
     ]
 
 

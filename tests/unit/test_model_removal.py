@@ -68,3 +68,8 @@ def test_a_node_that_left_is_not_looked_at():
     old = plan(image=[])
     old["nodes"]["cmp1"] = old["nodes"]["ctl1"]
     assert list(removal(old, plan(image=[]))["nodes"]) == ["ctl1"]
+
+
+def test_a_plugin_of_a_kind_that_may_be_left_out_is_asked_about():
+    gone = removal(plan({"disk": ["ceph"]}, nova=[]), plan(nova=[]))
+    assert gone["names"] == ["disk/ceph"]
