@@ -15,7 +15,10 @@ SANDBOX = {"NoNewPrivileges": "yes", "ProtectSystem": "full", "ProtectHome": "ye
 GUNICORN_CONFIG = '''\
 """Settings of every WSGI application. Written by Cloud OS: a change made here is undone."""
 
+import itertools
+import os
 import sys
+import time
 
 worker_class = "gthread"
 worker_tmp_dir = "/dev/shm"
@@ -23,12 +26,25 @@ timeout = 600
 graceful_timeout = 180
 keepalive = 0
 control_socket_disable = True
+raw_env = [f"WSGI_SERVER_STARTED={int(time.time())}"]
+
+
+def pre_fork(server, worker):
+    """Workers are numbered from 1 on; one that takes the place of another has its number."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in itertools.count(1) if number not in taken)
 
 
 def post_fork(server, worker):
     """Before the application is loaded: it must not take gunicorn's arguments for its own, and its messaging names
     queues, and a file in /dev/shm, after the program."""
     sys.argv[:] = [server.proc_name]
+    os.environ["WSGI_WORKER"] = str(worker.number)
+
+
+def post_worker_init(worker):
+    """An application may have taken signals for itself; the worker would not leave when it is asked to."""
+    worker.init_signals()
 '''
 
 

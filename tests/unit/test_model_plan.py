@@ -1,7 +1,9 @@
 """What a compiled plan holds: layers and where they come from, files, units, the front end, identity, secrets."""
 
 import json
+import os
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -292,5 +294,32 @@ def test_an_application_in_gunicorn_is_called_like_its_unit(plan, monkeypatch):
     monkeypatch.setattr("sys.argv", arguments)
     names: dict = {}
     exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], names)
-    names["post_fork"](type("Server", (), {"proc_name": "identity-api"}), None)
+    monkeypatch.setenv("WSGI_WORKER", "")
+    names["post_fork"](type("Server", (), {"proc_name": "identity-api"}), SimpleNamespace(number=1))
     assert arguments == ["identity-api"]
+
+
+def test_workers_in_gunicorn_have_numbers_that_their_successors_take_over(plan, monkeypatch):
+    """Neutron's hash ring knows its members by them, and those of earlier starts by when the server started."""
+    names: dict = {}
+    exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], names)
+    assert re.fullmatch(r"WSGI_SERVER_STARTED=[0-9]+", names["raw_env"][0])
+    server = SimpleNamespace(WORKERS={}, proc_name="identity-api")
+    monkeypatch.setattr("sys.argv", [])
+    for pid, number in ((11, 1), (12, 2), (13, 3)):
+        names["pre_fork"](server, worker := SimpleNamespace())
+        server.WORKERS[pid] = worker
+        assert worker.number == number
+    del server.WORKERS[12]
+    names["pre_fork"](server, successor := SimpleNamespace())
+    monkeypatch.setenv("WSGI_WORKER", "")
+    names["post_fork"](server, successor)
+    assert os.environ["WSGI_WORKER"] == "2"
+
+
+def test_an_application_in_gunicorn_does_not_keep_the_signals(plan):
+    names: dict = {}
+    exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], names)
+    called = []
+    names["post_worker_init"](SimpleNamespace(init_signals=lambda: called.append(True)))
+    assert called == [True]
