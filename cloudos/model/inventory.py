@@ -11,6 +11,7 @@ from cloudos.model.problems import Report
 from cloudos.model.validation import validate
 
 FILE = "cloud.yml"
+LAB_NODE = {"machine": "container", "cores": 2, "memory": 4, "disks": {}}  # memory and disks in GiB
 RETENTION = {"deleted_rows": 30, "logs": 14}  # days
 
 
@@ -18,7 +19,7 @@ RETENTION = {"deleted_rows": 30, "logs": 14}  # days
 class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
-    `nodes`: name -> {address, groups, ansible, object}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `nodes`: name -> {address, groups, ansible, object, volume, lab}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
     `retention`: {deleted_rows, logs} in days.
     `settings`: service -> name -> value;
     `plugins`: kind -> name, [names side by side] or {first: [names, the best first]};
@@ -70,6 +71,8 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
             "groups": node["groups"],
             "ansible": node.get("ansible") or {},
             "object": _object(name, node),
+            "volume": {"devices": node.get("volume", {}).get("devices", {})},
+            "lab": {**LAB_NODE, **node.get("lab", {})},
         }
         for name, node in data.get("nodes", {}).items()
     }

@@ -61,6 +61,12 @@ OBJECT = closed(
         NAME,
     ),
 )
+# What a storage node gives to Cinder's volume group.
+VOLUME = closed(("devices",), devices=mapping(closed(("device",), device=TEXT, erase=TEXT), NAME))
+# What kind of machine a lab node is; memory and disks in GiB.
+SIZE = {"type": "integer", "minimum": 1}
+SERIAL = {**NAME, "maxLength": 20, "description": f"at most 20 {NAME['description']}"}
+LAB_NODE = closed(machine={"enum": ["container", "virtual"]}, cores=SIZE, memory=SIZE, disks=mapping(SIZE, SERIAL))
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
 
 # A plugin, several side by side, or the first of several that the nodes can serve.
@@ -84,6 +90,8 @@ INVENTORY = closed(
             ansible=mapping(ANY),
             groups={"type": "array", "items": TEXT, "minItems": 1},
             object=OBJECT,
+            volume=VOLUME,
+            lab=LAB_NODE,
         ),
         NAME,
     ),

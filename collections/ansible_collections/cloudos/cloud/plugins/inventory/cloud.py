@@ -69,7 +69,7 @@ class InventoryModule(BaseInventoryPlugin):
         facts = {
             "cloudos_cloud": cloud.cloud,
             "cloudos_release": cloud.release,
-            "cloudos_lab": cloud.lab,
+            "cloudos_lab": cloud.lab and {**cloud.lab, "nodes": _machines(cloud.nodes)},
             "cloudos_networks": cloud.networks,
             "cloudos_services": cloud.services,
             "cloudos_inventory": str(cloud.path.resolve()),
@@ -81,6 +81,11 @@ class InventoryModule(BaseInventoryPlugin):
 
 def _access(node):
     return {"ansible_host": str(node["address"]), "ansible_python_interpreter": "/usr/bin/python3"}
+
+
+def _machines(nodes):
+    """Name -> address and kind of machine, as module lab_node takes them."""
+    return {name: {"address": str(node["address"]), **node["lab"]} for name, node in nodes.items()}
 
 
 def _lab_access(cloud):
