@@ -279,9 +279,6 @@ class LabNode(Operation):
         if not left:
             loops.take_back()
 
-    def rendered(self, state):
-        return {key: value if isinstance(value, (dict, str)) else str(value) for key, value in state.items()}
-
     def result(self, step):
         return {"private_key": str(self.key), "known_hosts": str(self.known_hosts)}
 
