@@ -23,6 +23,7 @@ ON = {"type": ["array", "string"], "items": {"enum": [*GROUPS, "all"]}}
 MODE = {"type": "string", "pattern": r"^0[0-7]{3,4}$", "description": 'an octal number in quotes such as "0640"'}
 BACKEND = {"type": "string", "pattern": r"^[\w.\[\]:-]+:\d+$", "description": "host:port"}
 DAYS = {"type": "integer", "minimum": 1, "description": "a number of days"}
+SECONDS = {"type": "integer", "minimum": 1, "description": "a number of seconds"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 SECTIONS = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
 
@@ -107,6 +108,7 @@ INVENTORY = closed(
     settings=mapping(mapping(ANY)),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
     retention=closed(**dict.fromkeys(("deleted_rows", "logs"), DAYS)),
+    timeouts=closed(**dict.fromkeys(("services", "instance"), SECONDS)),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
     plugin_path=TEXTS,
     service_path=TEXTS,
