@@ -20,7 +20,8 @@ description:
   - All nodes are in group C(nodes), and in the groups that the file names (C(control), C(network), C(compute), C(storage)).
   - Each node has C(ansible_host), C(ansible_python_interpreter) and the variables of its key C(ansible).
   - All hosts have C(cloudos_cloud), C(cloudos_release), C(cloudos_lab), C(cloudos_networks), C(cloudos_services),
-    C(cloudos_timeouts), C(cloudos_inventory) (path of the file) and C(cloudos_state) (directory with what is kept about the cloud, such as C(clouds.yaml)).
+    C(cloudos_timeouts), C(cloudos_inventory) (path of the file) and C(cloudos_state) (directory with what is kept about the
+    cloud, such as C(clouds.yaml)).
   - Nodes of a lab are reached as root with the key in C(CLOUDOS_HOME/keys/lab).
   - Any mistake in the file stops Ansible, with all mistakes in one report.
 options:

@@ -45,7 +45,8 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Fai
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import run
 
 # Of the free space, how much a pool takes: the rest is for its metadata to grow. With twice that free it can grow.
-SHARE, SPARE = "95%FREE", 0.1
+SHARE = "95%FREE"
+SPARE = 0.1
 
 
 class VolumeGroup(Operation):
