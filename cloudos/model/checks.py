@@ -31,6 +31,18 @@ def check_groups(inventory: Inventory, report: Report) -> None:
             report.add(inventory.where("nodes"), f"no node is in group {group}; there must be at least 1")
 
 
+def check_lab(inventory: Inventory, report: Report) -> None:
+    """What kind of machine a lab node is can be said of lab nodes only; what it is made of, of virtual ones."""
+    for name, node in inventory.nodes.items():
+        given = inventory.origin.data["nodes"][name].get("lab", {})
+        if given and not inventory.lab:
+            report.add(inventory.where("nodes", name, "lab"), f"{name} is no lab node, because the file lacks lab; add it")
+        if node["lab"]["machine"] == "container":
+            for key in given.keys() - {"machine"}:
+                message = f"{name} is a container, which takes what the host has; leave {key} out, or add machine: virtual"
+                report.add(inventory.where("nodes", name, "lab", key), message)
+
+
 def check_places(cloud: Cloud, report: Report) -> None:
     """Units that no node would run, because no node is in any of their groups."""
     for service, body in cloud.bodies.items():

@@ -59,7 +59,7 @@ def compile_cloud(
         name: Named(
             name,
             facts=node_facts.known(gathered[name]),
-            **{key: entry[key] for key in ("address", "groups", "object")},
+            **{key: entry[key] for key in ("address", "groups", "object", "volume")},
         )
         for name, entry in inventory.nodes.items()
     }
@@ -110,6 +110,7 @@ def compile_cloud(
 def _check(cloud: Cloud, report: Report) -> None:
     addresses.check_addresses(cloud.inventory, report)
     checks.check_groups(cloud.inventory, report)
+    checks.check_lab(cloud.inventory, report)
     checks.check_places(cloud, report)
     checks.check_override_names(cloud, report)
     checks.check_ports(cloud, report)

@@ -11,15 +11,17 @@ from cloudos.model.problems import Report
 from cloudos.model.validation import validate
 
 FILE = "cloud.yml"
+LAB_NODE = {"machine": "container", "cores": 2, "memory": 4, "disks": {}}  # memory and disks in GiB
 RETENTION = {"deleted_rows": 30, "logs": 14}  # days
+TIMEOUTS = {"services": 180, "instance": 120}  # seconds
 
 
 @dataclass(frozen=True)
 class Inventory:
     """The content of the file with its defaults filled in; `where(*path)` gives "file:line" of anything in it.
 
-    `nodes`: name -> {address, groups, ansible, object}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
-    `retention`: {deleted_rows, logs} in days.
+    `nodes`: name -> {address, groups, ansible, object, volume, lab}; `networks`: name -> {cidr, gateway, pool, bridge, interface, mtu};
+    `retention`: {deleted_rows, logs} in days; `timeouts`: {services, instance} in seconds.
     `settings`: service -> name -> value;
     `plugins`: kind -> name, [names side by side] or {first: [names, the best first]};
     `overrides`: {all: {service: {file: {section: {option: value}}}}, groups: {group: ...}, nodes: {node: ...}}.
@@ -38,6 +40,7 @@ class Inventory:
     overrides: dict[str, dict]
     settings: dict[str, dict]
     retention: dict[str, int] = field(default_factory=dict)
+    timeouts: dict[str, int] = field(default_factory=dict)
     lab: dict | None = None
     plugin_path: list[Path] = field(default_factory=list)
     service_path: list[Path] = field(default_factory=list)
@@ -70,6 +73,8 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
             "groups": node["groups"],
             "ansible": node.get("ansible") or {},
             "object": _object(name, node),
+            "volume": {"devices": node.get("volume", {}).get("devices", {})},
+            "lab": {**LAB_NODE, **node.get("lab", {})},
         }
         for name, node in data.get("nodes", {}).items()
     }
@@ -91,6 +96,7 @@ def _filled(origin: source.Source, path: Path, data: dict) -> Inventory:
         services=data.get("services", []),
         plugins=data.get("plugins", {}),
         retention={**RETENTION, **data.get("retention", {})},
+        timeouts={**TIMEOUTS, **data.get("timeouts", {})},
         settings=data.get("settings", {}),
         overrides={layer: overrides.get(layer, {}) for layer in ("all", "groups", "nodes")},
         lab=data.get("lab"),

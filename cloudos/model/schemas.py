@@ -23,6 +23,7 @@ ON = {"type": ["array", "string"], "items": {"enum": [*GROUPS, "all"]}}
 MODE = {"type": "string", "pattern": r"^0[0-7]{3,4}$", "description": 'an octal number in quotes such as "0640"'}
 BACKEND = {"type": "string", "pattern": r"^[\w.\[\]:-]+:\d+$", "description": "host:port"}
 DAYS = {"type": "integer", "minimum": 1, "description": "a number of days"}
+SECONDS = {"type": "integer", "minimum": 1, "description": "a number of seconds"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 SECTIONS = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
 
@@ -61,6 +62,12 @@ OBJECT = closed(
         NAME,
     ),
 )
+# What a storage node gives to Cinder's volume group.
+VOLUME = closed(("devices",), devices=mapping(closed(("device",), device=TEXT, erase=TEXT), NAME))
+# What kind of machine a lab node is; memory and disks in GiB.
+SIZE = {"type": "integer", "minimum": 1}
+SERIAL = {**NAME, "maxLength": 20, "description": f"at most 20 {NAME['description']}"}
+LAB_NODE = closed(machine={"enum": ["container", "virtual"]}, cores=SIZE, memory=SIZE, disks=mapping(SIZE, SERIAL))
 OVERRIDES = mapping(mapping(mapping(SECTIONS)))  # service -> file -> section -> options
 
 # A plugin, several side by side, or the first of several that the nodes can serve.
@@ -84,6 +91,8 @@ INVENTORY = closed(
             ansible=mapping(ANY),
             groups={"type": "array", "items": TEXT, "minItems": 1},
             object=OBJECT,
+            volume=VOLUME,
+            lab=LAB_NODE,
         ),
         NAME,
     ),
@@ -99,6 +108,7 @@ INVENTORY = closed(
     settings=mapping(mapping(ANY)),
     overrides=closed(all=mapping(mapping(SECTIONS)), groups=OVERRIDES, nodes=OVERRIDES),
     retention=closed(**dict.fromkeys(("deleted_rows", "logs"), DAYS)),
+    timeouts=closed(**dict.fromkeys(("services", "instance"), SECONDS)),
     lab=closed(("bridge", "gateway"), bridge=TEXT, gateway=TEXT),
     plugin_path=TEXTS,
     service_path=TEXTS,

@@ -58,10 +58,11 @@ class Cloud:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def node(self, command, check=True):
-        """Standard output of a shell command on the control node."""
+    def node(self, command, check=True, on=None):
+        """Standard output of a shell command on the control node, or on the node of that name."""
+        address = self.source["nodes"][on]["address"] if on else self.address
         ssh = ["ssh", "-i", str(HOME / "keys" / "lab"), "-oBatchMode=yes", f"-oUserKnownHostsFile={self.state}/known_hosts",
-               f"root@{self.address}", command]
+               "-oConnectTimeout=5", f"root@{address}", command]
         done = subprocess.run(ssh, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

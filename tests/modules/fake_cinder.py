@@ -7,6 +7,9 @@ def answer(cloud, method, parts, query, body):
         return types(cloud, method, parts[1:], body)
     if parts[0] == "os-services":
         return services(cloud, method, parts[1:], body)
+    if parts == ["scheduler-stats", "get_pools"]:
+        backends = [one for one in cloud.store["backends"].values() if one["binary"] == "cinder-volume"]
+        return 200, {"pools": [{"name": f"{one['host']}#pool"} for one in backends if one.get("ready", True)]}
     if parts[0] == "volumes" and parts[-1] == "action":
         return migrate(cloud, cloud.store["volumes"][parts[1]], body["os-migrate_volume"]["host"])
     if parts == ["volumes", "detail"]:

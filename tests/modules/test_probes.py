@@ -134,7 +134,9 @@ def test_volume_services_must_be_up_with_each_back_end(cloud, login):
     assert "Cinder lacks cinder-scheduler, back end ceph" in ask(probe, **login)["msg"]
     up = {"state": "up", "status": "enabled"}
     cloud.add("backends", binary="cinder-scheduler", host="ctl1", **up)
-    backend = cloud.add("backends", binary="cinder-volume", host="ceph@ceph", **up)
+    backend = cloud.add("backends", binary="cinder-volume", host="ceph@ceph", ready=False, **up)
+    assert "Cinder lacks back end ceph" in ask(probe, **login)["msg"], "its driver has not started yet"
+    backend["ready"] = True
     assert ask(probe, **login)["seconds"]
     assert "lacks cinder-backup on ctl1" in ask({**probe, "services": {"cinder-backup": ["ctl1"]}}, **login)["msg"]
     backend["state"] = "down"

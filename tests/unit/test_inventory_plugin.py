@@ -40,7 +40,8 @@ def test_lab_nodes_are_reached_with_the_key_of_the_lab(ansible):
     assert variables["ansible_user"] == "root"
     assert variables["ansible_ssh_private_key_file"] == str(ansible.home / "keys" / "lab")
     assert f"UserKnownHostsFile={ansible.cloud / 'known_hosts'}" in variables["ansible_ssh_common_args"]
-    assert variables["cloudos_lab"] == {"bridge": "cloudos0", "gateway": "192.0.2.1"}
+    machine = {"machine": "container", "cores": 2, "memory": 4, "disks": {}}
+    assert variables["cloudos_lab"]["nodes"]["ctl1"] == {"address": "192.0.2.11", **machine}
 
 
 def test_every_mistake_is_told_and_nothing_runs(ansible):

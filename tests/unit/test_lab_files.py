@@ -2,10 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
+from xml.etree import ElementTree
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab import loops, network
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import Site, known_hosts, node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.hypervisor import Hypervisor
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, recorded
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.virtual import VirtualNode
 
 SITE = Site(cloud="aio", bridge="lab0", gateway="192.0.2.1", cidr="192.0.2.0/24", mtu=1400, search=("example",),
             resolvers=("198.51.100.53",), nodes={"ctl1": "192.0.2.11", "cmp1": "192.0.2.12"}, external="203.0.113.0/24",
@@ -92,3 +96,51 @@ def test_loop_devices_stay_while_a_node_of_any_lab_has_them(tmp_path):
     assert not loops.bound(tmp_path)
     (process / "mountinfo").write_text("501 480 0:6 /loop7 /dev/loop7 rw,nosuid - devtmpfs dev rw\n")
     assert loops.bound(tmp_path)
+
+
+def virtual(home):
+    """A node that is a virtual machine, made, with a disk."""
+    machine = {"cores": 2, "memory": 3, "disks": {"d1": 8}}
+    node = VirtualNode(home, replace(SITE, virtual={"cmp1": machine}), "cmp1")
+    node.directory.mkdir(parents=True)
+    node.note(hardware=machine)
+    return node
+
+
+def test_a_virtual_machine_has_its_kernel_disks_and_bridge(tmp_path, monkeypatch):
+    monkeypatch.setattr("ansible_collections.cloudos.cloud.plugins.module_utils.kvm_probe.kvm_works", lambda: (False, ""))
+    domain = ElementTree.fromstring(virtual(tmp_path).domain())
+    assert (domain.get("type"), domain.find("cpu").get("mode")) == ("qemu", "maximum")
+    assert domain.findtext("os/kernel") == f"{tmp_path}/lab/aio/cmp1/vmlinuz"
+    assert (domain.findtext("vcpu"), domain.findtext("memory"), domain.find("memory").get("unit")) == ("2", "3", "GiB")
+    disks = [(disk.find("source").get("file"), disk.findtext("serial")) for disk in domain.iter("disk")]
+    assert disks == [(f"{tmp_path}/lab/aio/cmp1/system.img", None), (f"{tmp_path}/lab/aio/cmp1/d1.img", "d1")]
+    assert domain.find("devices/interface/source").get("bridge") == "lab0"
+
+
+def test_where_kvm_works_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr("ansible_collections.cloudos.cloud.plugins.module_utils.kvm_probe.kvm_works", lambda: (True, ""))
+    domain = virtual(tmp_path).domain()
+    assert 'type="kvm"' in domain and "host-passthrough" in domain
+
+
+def test_disks_of_a_virtual_machine_grow_and_never_shrink(tmp_path):
+    node = virtual(tmp_path)
+    disk = node.directory / "d1.img"
+    node._disks()
+    assert (disk.stat().st_size, disk.stat().st_blocks) == (8 << 30, 0)
+    node.site.virtual["cmp1"]["disks"]["d1"] = 4
+    node._disks()
+    assert disk.stat().st_size == 8 << 30
+
+
+def test_the_interface_of_a_virtual_machine(tmp_path):
+    assert "Name=eth0" in node_files(virtual(tmp_path).site, "cmp1", "key")["etc/systemd/network/10-lab.network"]
+    assert "Name=host0" in node_files(SITE, "cmp1", "key")["etc/systemd/network/10-lab.network"]
+
+
+def test_the_daemon_of_virtual_machines_keeps_to_itself(tmp_path):
+    hypervisor = Hypervisor(tmp_path)
+    assert hypervisor.processes() == [] and hypervisor.domain("aio-cmp1") is None
+    assert not hypervisor.directory.exists(), "a look starts nothing"
+    hypervisor.end()

@@ -20,7 +20,8 @@ description:
   - All nodes are in group C(nodes), and in the groups that the file names (C(control), C(network), C(compute), C(storage)).
   - Each node has C(ansible_host), C(ansible_python_interpreter) and the variables of its key C(ansible).
   - All hosts have C(cloudos_cloud), C(cloudos_release), C(cloudos_lab), C(cloudos_networks), C(cloudos_services),
-    C(cloudos_inventory) (path of the file) and C(cloudos_state) (directory with what is kept about the cloud, such as C(clouds.yaml)).
+    C(cloudos_timeouts), C(cloudos_inventory) (path of the file) and C(cloudos_state) (directory with what is kept about the
+    cloud, such as C(clouds.yaml)).
   - Nodes of a lab are reached as root with the key in C(CLOUDOS_HOME/keys/lab).
   - Any mistake in the file stops Ansible, with all mistakes in one report.
 options:
@@ -69,9 +70,10 @@ class InventoryModule(BaseInventoryPlugin):
         facts = {
             "cloudos_cloud": cloud.cloud,
             "cloudos_release": cloud.release,
-            "cloudos_lab": cloud.lab,
+            "cloudos_lab": cloud.lab and {**cloud.lab, "nodes": _machines(cloud.nodes)},
             "cloudos_networks": cloud.networks,
             "cloudos_services": cloud.services,
+            "cloudos_timeouts": cloud.timeouts,
             "cloudos_inventory": str(cloud.path.resolve()),
             "cloudos_state": str(home.cloud(cloud.cloud)),
         }
@@ -81,6 +83,11 @@ class InventoryModule(BaseInventoryPlugin):
 
 def _access(node):
     return {"ansible_host": str(node["address"]), "ansible_python_interpreter": "/usr/bin/python3"}
+
+
+def _machines(nodes):
+    """Name -> address and kind of machine, as module lab_node takes them."""
+    return {name: {"address": str(node["address"]), **node["lab"]} for name, node in nodes.items()}
 
 
 def _lab_access(cloud):

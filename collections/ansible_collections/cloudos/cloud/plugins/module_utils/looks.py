@@ -188,7 +188,10 @@ class Looks:
             if service["state"] != "up" and service["status"] == "enabled" and belongs(service)
         ]
         missing = [] if any(binary == "cinder-scheduler" for binary, _host in up) else ["cinder-scheduler"]
-        backends = {host.rpartition("@")[2] for binary, host in up if binary == "cinder-volume"}
+        # A back end's service says that it is up before its driver is ready; the scheduler knows its pools from then on.
+        pools = session.get("/scheduler-stats/get_pools", service="block-storage")["pools"]
+        ready = {pool["name"].partition("#")[0] for pool in pools}
+        backends = {host.rpartition("@")[2] for binary, host in up if binary == "cinder-volume" and host in ready}
         missing += [f"back end {name}" for name in probe.get("backends") or () if name not in backends]
         missing += [
             f"{binary} on {host}" for binary, hosts in probe.get("services", {}).items() for host in hosts

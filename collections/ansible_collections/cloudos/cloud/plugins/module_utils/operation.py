@@ -7,6 +7,7 @@ failure is told. A module that mentions check_mode is wrong.
 from __future__ import annotations
 
 import fcntl
+import json
 import re
 import sys
 import time
@@ -137,13 +138,18 @@ class Operation:
     def _diff(self, step):
         before, after = self.rendered(step.before), self.rendered(step.after)
         return [{"before_header": str(key), "after_header": str(key),
-                 "before": before.get(key) or "", "after": after.get(key) or ""} for key in step.changes]
+                 "before": _shown(before.get(key)), "after": _shown(after.get(key))} for key in step.changes]
 
     @classmethod
     def main(cls):
         """Entry point of a module: `if __name__ == "__main__": Thing.main()`."""
         spec = {"secrets": {"type": "dict", "no_log": True, "default": {}}, **cls.spec}
         cls(AnsibleModule(argument_spec=spec, supports_check_mode=True, **cls.options)).run()
+
+
+def _shown(value):
+    """What Ansible can show as one side of a difference: text or a mapping."""
+    return value or "" if value is None or isinstance(value, (str, dict)) else json.dumps(value)
 
 
 class Look(Operation):

@@ -6,8 +6,9 @@ DOCUMENTATION = r"""
 module: lab_node
 short_description: Make and remove lab nodes
 description:
-  - Makes Debian machines on this host to try a cloud on. They are systemd-nspawn machines with their own systemd,
-    network and SSH server, reached like any other machine; no virtualization is needed.
+  - Makes Debian machines on this host to try a cloud on, reached by SSH like any other machine. They are systemd-nspawn
+    machines with their own systemd, network and SSH server, which need no virtualization; or virtual machines with a
+    kernel of their own, run by libvirt, with KVM where that works and emulated elsewhere.
   - A node that is there keeps running; one that is dead, after a reboot of the host for example, is started again
     with its data.
   - Runs on the admin host as root.
@@ -17,7 +18,11 @@ options:
     type: str
     required: true
   nodes:
-    description: Name and address of each node. With O(state=absent), none means all nodes of the cloud.
+    description:
+      - Name of each node to its address, or to a mapping of C(address), C(machine) (C(container), the default, or
+        C(virtual)) and, of virtual machines, C(cores), C(memory) in GiB and C(disks), name to GiB. The machine sees a disk
+        as C(/dev/disk/by-id/virtio-<name>); it can grow.
+      - With O(state=absent), none means all nodes of the cloud.
     type: dict
     default: {}
   bridge:
@@ -61,6 +66,14 @@ EXAMPLES = r"""
     external_cidr: 10.99.0.0/24
     external_node: ctl1
 
+- name: One with a kernel of its own, and a disk
+  cloudos.cloud.lab_node:
+    cloud: aio
+    nodes: {st1: {address: 172.29.0.12, machine: virtual, cores: 2, memory: 4, disks: {d1: 8}}}
+    bridge: cloudos0
+    gateway: 172.29.0.1
+    cidr: 172.29.0.0/24
+
 - name: Nothing is left of it
   cloudos.cloud.lab_node:
     cloud: aio
@@ -86,11 +99,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab import loops, network
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import Base, overlay_works
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import NETWORK, Site, known_hosts, node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import Base, BootableBase, overlay_works
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import Site, known_hosts, node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.hypervisor import Hypervisor
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node, recorded
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import read, run, write
-from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Operation
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.virtual import VirtualNode
+from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
+
+HARDWARE = ("cores", "memory", "disks")
 
 
 class LabNode(Operation):
@@ -115,9 +132,17 @@ class LabNode(Operation):
         self.key = self.home / "keys" / "lab"
         self.known_hosts = self.home / "clouds" / self.params["cloud"] / "known_hosts"
         servers, search = network.resolvers()
+        given = {
+            name: node if isinstance(node, dict) else {"address": node} for name, node in self.params["nodes"].items()
+        }
         self.site = Site(
             **{name: self.params[name] for name in ("cloud", "bridge", "gateway", "cidr", "external_node")},
-            nodes=self.params["nodes"],
+            nodes={name: node["address"] for name, node in given.items()},
+            virtual={
+                name: {"cores": 2, "memory": 4, "disks": {}} | {key: node[key] for key in HARDWARE if key in node}
+                for name, node in given.items()
+                if node.get("machine") == VirtualNode.kind
+            },
             external=self.params["external_cidr"],
             mtu=network.uplink_mtu(),
             resolvers=servers or (self.params["gateway"],),
@@ -131,7 +156,20 @@ class LabNode(Operation):
         names = list(self.params["nodes"])
         if self.absent and not names:
             names = [name for _, name, _ in recorded(self.home, self.site.cloud)]
-        return [Node(self.home, self.site, name) for name in names]
+        records = {name: record for _, name, record in recorded(self.home, self.site.cloud)}
+        return [self._node(name, records.get(name, {})) for name in names]
+
+    def _node(self, name, record):
+        wanted = VirtualNode if name in self.site.virtual else Node
+        there = VirtualNode if record.get("machine") == VirtualNode.kind else Node
+        if self.absent:
+            wanted = there
+        elif record and there is not wanted:
+            raise Failure(
+                f"lab node {name} is a {there.kind} machine, and is to be a {wanted.kind} one",
+                next_step="remove the lab with playbooks/destroy.yml and make it anew",
+            )
+        return wanted(self.home, self.site, name)
 
     def found(self):
         state = {}
@@ -149,6 +187,7 @@ class LabNode(Operation):
                 state[f"node {node.name}"] = {
                     "address": node.made()["address"],
                     "running": bool(node.keepers()) and node.answers(),
+                    **node.made().get("hardware", {}),
                 }
                 state[f"files of {node.name}"] = node.files(self.public_key)
                 state[f"known key of {node.name}"] = self._lines({node.address: node.host_key()}) == self._lines()
@@ -159,7 +198,8 @@ class LabNode(Operation):
             return {}
         state = network.wanted(self.site)
         for node in self.nodes():
-            state[f"node {node.name}"] = {"address": node.address, "running": True}
+            hardware = self.site.virtual.get(node.name, {})
+            state[f"node {node.name}"] = {"address": node.address, "running": True, **hardware}
             state[f"files of {node.name}"] = node_files(self.site, node.name, self.public_key)
             state[f"known key of {node.name}"] = True
         return state
@@ -193,22 +233,23 @@ class LabNode(Operation):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "cloudos-lab", "-f", self.key)
         self.public_key = self.key.with_suffix(".pub").read_text()
         loops.provide()
-        if not all(node.made() for node in self.nodes()):
-            self.base = Base(self.home)
-            self.base.build()
-            self.base.prune({record.get("lower") for _, _, record in recorded(self.home)})
+        if new := [node for node in self.nodes() if not node.made()]:
+            base = Base(self.home)
+            self.bases = {Node.kind: base, VirtualNode.kind: BootableBase(base)}
+            for kind in sorted({node.kind for node in new}):
+                self.bases[kind].build()
+            used = {record.get("lower") for _, _, record in recorded(self.home)}
+            base.prune(used | {str(kept.path) for kept in self.bases.values()})
             (self.home / "lab").mkdir(exist_ok=True)
             self.overlay = overlay_works(self.home / "lab")
 
     def _make(self, node, files):
         """Bring one node up. files: path -> content of ours in it; where its address changes it starts again."""
-        if not node.made():
-            node.create(self.base, self.overlay)
         wanted = node_files(self.site, node.name, self.public_key)
-        if files.get(NETWORK) != wanted[NETWORK]:
-            node.stop()
-        node.mount(node.made()["lower"])
-        node.write_files({name: content for name, content in wanted.items() if files.get(name) != content})
+        if not node.made():
+            node.create(self.bases[node.kind], self.overlay)
+            files = node.files(self.public_key)
+        node.update({name: content for name, content in wanted.items() if files.get(name) != content})
         node.start()
         node.await_ssh()
 
@@ -232,7 +273,10 @@ class LabNode(Operation):
         self._know(dict.fromkeys(addresses))
         if network_too:
             network.remove(self.site, step.before)
-        if not recorded(self.home):
+        left = recorded(self.home)
+        if not any(record.get("machine") == VirtualNode.kind for _, _, record in left):
+            Hypervisor(self.home).end()
+        if not left:
             loops.take_back()
 
     def result(self, step):

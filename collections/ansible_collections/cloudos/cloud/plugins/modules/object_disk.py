@@ -45,13 +45,13 @@ mounts: {description: Name of a disk to its mount point., type: dict, returned: 
 import os
 from pathlib import Path
 
+from ansible_collections.cloudos.cloud.plugins.module_utils import disks
 from ansible_collections.cloudos.cloud.plugins.module_utils.filesystem import look, write_file
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure, Operation
 from ansible_collections.cloudos.cloud.plugins.module_utils.processes import journal, run
 
 GIB = 1 << 30
 LABEL = 12  # characters that XFS has for one
-HEAD = 4 << 20  # bytes that must be zero where a disk counts as empty
 UNIT = """\
 # Written by Cloud OS: a change made here is undone.
 [Unit]
@@ -154,11 +154,7 @@ class Disk:
         """The state of a disk in use. Raises Failure where that would lose something."""
         content, identifier = self.content()
         if content not in ("nothing", self.mine) and (self.erase != identifier or os.path.ismount(self.where)):
-            raise Failure(
-                f"object disk {self.name}: {self.what} holds {content} ({identifier}), and is left alone",
-                service="swift",
-                next_step=f"name another device, or to lose what it holds, give the disk `erase: {identifier}`",
-            )
+            disks.refuse(f"object disk {self.name}", self.what, (content, identifier), "swift")
         now = self.what.stat().st_size / GIB if self.size and self.what.exists() else 0
         if self.size and self.size < now:
             raise Failure(
@@ -190,26 +186,11 @@ class Disk:
         """(what the disk holds, identifier of that): ("nothing", "") where it may be formatted."""
         if not self.what.exists():
             if self.device:
-                raise Failure(
-                    f"object disk {self.name}: there is no {self.device}",
-                    service="swift",
-                    next_step="correct its device in the inventory, or declare it with state: lost",
+                raise disks.missing(
+                    f"object disk {self.name}", self.device, "swift", ", or declare it with state: lost"
                 )
-            return "nothing", ""
-        told = run(["blkid", "-p", "-o", "export", str(self.what)], accept=(0, 2), service="swift")
-        known = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-        kind = known.get("TYPE") or known.get("PTTYPE")
-        if kind is None:
-            return self.unsigned()
-        label = known.get("LABEL")
-        identifier = known.get("UUID") or known.get("PTUUID") or kind
-        return f"{kind}{' labelled ' + label if label else ''}", identifier
-
-    def unsigned(self):
-        """The content of a disk on which blkid finds no signature."""
-        with open(self.what, "rb") as disk:
-            empty = not any(disk.read(HEAD))
-        return ("nothing", "") if empty else ("data of an unknown kind", "unknown")
+            return disks.NOTHING
+        return disks.content(self.what)
 
     def unit_text(self):
         return UNIT.format(name=self.name, what=self.what, where=self.where, loop="" if self.device else ",loop")
@@ -235,14 +216,7 @@ class Disk:
                 run(["losetup", "--set-capacity", *loops])
 
     def format(self, target):
-        try:
-            os.close(os.open(target, os.O_RDWR | os.O_EXCL))
-        except OSError as error:
-            raise Failure(
-                f"object disk {self.name}: {target} cannot be formatted: {error.strerror}",
-                service="swift",
-                next_step=f"see who uses it: lsblk {target}; fuser -v {target}",
-            ) from error
+        disks.claim(f"object disk {self.name}", target, "swift")
         run(["mkfs.xfs", "-q", "-f", "-L", self.name, str(target)], service="swift")
 
     def write_unit(self):

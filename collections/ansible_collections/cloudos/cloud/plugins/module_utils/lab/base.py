@@ -122,7 +122,7 @@ class Base:
         os.rename(partial, self.path)
 
     def prune(self, used):
-        """Remove the bases that are neither this one nor among the paths that nodes use."""
+        """Remove the bases that are neither this one nor among the paths (text) that are in use."""
         for path in self.path.parent.iterdir():
             if path.is_dir() and path != self.path and str(path) not in used:
                 shutil.rmtree(path)
@@ -170,12 +170,45 @@ class Base:
         shutil.rmtree(root / "var/lib/apt/lists")
         shutil.copytree(LISTS, root / "var/lib/apt/lists", ignore=shutil.ignore_patterns("lock", "partial", "auxfiles"))
         shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+        self._apt(root, log, "update")
+        self._apt(root, log, "dist-upgrade")
+
+    def _apt(self, root, log, *command):
+        """Run apt-get in the root; what it downloads goes to the pool, and what is there already is not downloaded."""
         archives = root / "var/cache/apt/archives"
-        inside = ("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy")
-        run(*inside, "update", log=log)
-        run(*inside, "dist-upgrade", log=log)
+        for package in self.pool.glob("*.deb"):
+            if not (archives / package.name).exists():
+                os.link(package, archives / package.name)
+        run("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy", *command, log=log)
         for package in archives.glob("*.deb"):
-            shutil.move(package, self.pool / package.name)
+            os.replace(package, self.pool / package.name)
+
+
+class BootableBase(Base):
+    """The same with a kernel, for virtual machines: made from the base of the other nodes."""
+
+    KERNEL = ("linux-image-cloud-amd64", "initramfs-tools")
+    # Of drivers, the initial file system has what leads to the disk.
+    INITIAL = {
+        "etc/initramfs-tools/conf.d/lab": "MODULES=list\nCOMPRESS=gzip\n",
+        "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+        "etc/fstab": "/dev/vda / ext4 noatime 0 1\n",
+    }
+
+    def __init__(self, plain):
+        super().__init__(plain.home, plain.suite, [*plain.packages, *self.KERNEL])
+        self.plain = plain
+
+    @property
+    def files(self):
+        return {**super().files, **self.INITIAL}
+
+    def _fill(self, root, log):
+        self.plain.build()
+        run("cp", "-a", "--reflink=auto", self.plain.path, root)
+        for name, content in self.INITIAL.items():
+            write(root / name, content)
+        self._apt(root, log, "install", "--no-install-recommends", *self.KERNEL)
 
 
 def host_suite():

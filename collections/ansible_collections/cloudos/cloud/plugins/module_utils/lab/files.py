@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_interface, ip_network
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.base import POOL
@@ -14,8 +14,8 @@ NETWORK = "etc/systemd/network/10-lab.network"
 class Site:
     """Where the nodes of a cloud stand.
 
-    nodes: name -> address; gateway: the host's address on the bridge; cidr: their network; resolvers: addresses that
-    answer DNS to nodes; search: domains.
+    nodes: name -> address; virtual: name -> cores, memory and disks of the virtual machines among them; gateway: the
+    host's address on the bridge; cidr: their network; resolvers: addresses that answer DNS to nodes; search: domains.
     """
 
     cloud: str
@@ -23,6 +23,7 @@ class Site:
     gateway: str
     cidr: str
     nodes: dict
+    virtual: dict = field(default_factory=dict)
     mtu: int = 1500
     resolvers: tuple = ()
     search: tuple = ()
@@ -54,7 +55,7 @@ def node_files(site, name, public_key):
 def network(site, name):
     """systemd-networkd's file for the one interface of a node."""
     return f"""[Match]
-Name=host0
+Name={"eth0" if name in site.virtual else "host0"}
 
 [Link]
 MTUBytes={site.mtu}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab import base as lab_base
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab import loops
-from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import node_files
+from ansible_collections.cloudos.cloud.plugins.module_utils.lab.files import NETWORK, node_files
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.shell import read, run, write
 from ansible_collections.cloudos.cloud.plugins.module_utils.operation import Failure
 
@@ -30,11 +30,13 @@ SUPERVISOR = 'while systemd-nspawn "$@"; [ $? -eq 133 ]; do :; done'
 # Version 2 of cgroups where the host has both; /tmp on disk, as on a server.
 SETTINGS = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 MARK = "CLOUDOS_LAB_ROOT"
-BOOT_SECONDS = 60
 
 
 class Node:
     """A node of a site; paths are below `home` (CLOUDOS_HOME)."""
+
+    kind = "container"
+    boot_seconds = 60
 
     def __init__(self, home, site, name):
         self.site = site
@@ -64,21 +66,15 @@ class Node:
             self.mount(base.path)
         else:
             run("cp", "-a", "--reflink=auto", f"{base.path}/.", self.root)
-        write(self.root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
-        run(
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            self.machine,
-            "-f",
-            self.root / "etc/ssh/ssh_host_ed25519_key",
-        )
+        self.identify()
         self.share_packages()
         self.note(base=base.digest, lower=str(base.path) if overlay else None)
+
+    def identify(self):
+        """Give the root an identity and an SSH key of its own."""
+        write(self.root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
+        key = self.root / "etc/ssh/ssh_host_ed25519_key"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.machine, "-f", key)
 
     def note(self, **facts):
         """Write node.json anew, with these facts changed."""
@@ -87,6 +83,7 @@ class Node:
             "cloud": self.site.cloud,
             "address": self.address,
             "bridge": self.site.bridge,
+            "machine": self.kind,
             **facts,
         }
         write(self.record, json.dumps(known, indent=1) + "\n")
@@ -112,6 +109,13 @@ class Node:
         """Path -> content of our files as they are in the node; those that are gone are left out."""
         present = {name: self._read(name) for name in node_files(self.site, self.name, public_key)}
         return {name: content for name, content in present.items() if content is not None}
+
+    def update(self, files):
+        """Write files of ours into the node, path -> content; with another address it will start again."""
+        if NETWORK in files:
+            self.stop()
+        self.mount(self.made()["lower"])
+        self.write_files(files)
 
     def write_files(self, files):
         for name, content in files.items():
@@ -146,11 +150,11 @@ class Node:
 
     def keepers(self):
         """Ids of systemd-nspawn and of the shell that starts it again."""
-        return _marked("cmdline", f"--directory={self.root}")
+        return marked("cmdline", f"--directory={self.root}")
 
     def processes(self):
         """Ids of the node's processes as the host sees it: the keepers and its first one, which may outlive them."""
-        return [*self.keepers(), *_marked("environ", f"{MARK}={self.root}")]
+        return [*self.keepers(), *marked("environ", f"{MARK}={self.root}")]
 
     def start(self):
         """Boot the node, detached from whoever asks; nothing for one that runs or is about to boot again."""
@@ -161,7 +165,7 @@ class Node:
         self.note()
         with open(self.log, "ab") as console:
             subprocess.Popen(
-                [*_service(self.machine, self.log), "sh", "-c", SUPERVISOR, "sh", *self.command()],
+                [*service(self.machine, self.log), "sh", "-c", SUPERVISOR, "sh", *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -181,14 +185,13 @@ class Node:
 
     def await_ssh(self):
         """Return when the node answers; Failure with the end of its console's log where it died or is too slow."""
-        deadline = time.monotonic() + BOOT_SECONDS
+        deadline = time.monotonic() + self.boot_seconds
         while not self.answers():
             if time.monotonic() > deadline or not self.processes():
                 raise Failure(
                     f"lab node {self.name} does not answer at {self.address}:22"
                     if self.processes()
                     else f"lab node {self.name} has ended",
-                    unit="systemd-nspawn",
                     log=(read(self.log) or "").splitlines()[-20:],
                     next_step=f"read {self.log}",
                 )
@@ -199,12 +202,12 @@ class Node:
         keepers = self.keepers()
         machine = {*self.processes(), *(child for keeper in keepers for child in _children(keeper))} - set(keepers)
         for pid in machine:
-            _kill(pid)
+            kill(pid)
         deadline = time.monotonic() + 10
-        while own := [*self.keepers(), *filter(_alive, machine)]:
+        while own := [*self.keepers(), *filter(alive, machine)]:
             if time.monotonic() > deadline:
                 for pid in own:
-                    _kill(pid)
+                    kill(pid)
             time.sleep(0.02)
 
     def destroy(self):
@@ -227,8 +230,11 @@ def recorded(home, cloud="*"):
     return found
 
 
-def _service(machine, log):
-    """What makes the node a service where systemd runs the host, or else nothing: then it has a session of its own."""
+def service(name, log, stop="mixed"):
+    """What makes a command a service where systemd runs the host, or else nothing: then it has a session of its own.
+
+    stop: which of its processes end with it, as in systemd's KillMode.
+    """
     if not Path("/run/systemd/system").is_dir():
         return []
     return [
@@ -236,16 +242,16 @@ def _service(machine, log):
         "--quiet",
         "--collect",
         "--slice=machine",
-        f"--unit=cloudos-lab-{machine}",
+        f"--unit=cloudos-lab-{name}",
         "--property=Delegate=yes",
-        "--property=KillMode=mixed",
+        f"--property=KillMode={stop}",
         f"--property=StandardOutput=append:{log}",
         "--property=StandardError=inherit",
         *(f"--setenv={name}={value}" for name, value in SETTINGS.items()),
     ]
 
 
-def _marked(file, mark):
+def marked(file, mark):
     """Ids of the processes that have the mark among the words of a file in /proc."""
     found = []
     for path in Path("/proc").glob(f"[0-9]*/{file}"):
@@ -261,13 +267,13 @@ def _children(pid):
     return [int(child) for child in (read(f"/proc/{pid}/task/{pid}/children") or "").split()]
 
 
-def _alive(pid):
+def alive(pid):
     """Whether the process has not ended; the first process of a machine ends after all others of it."""
     text = read(f"/proc/{pid}/stat")
     return bool(text) and text.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def _kill(pid):
+def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,0 +1,86 @@
+"""Volumes of LVM on a virtual machine with a kernel of its own: the proof, then what a kill and a reboot do to an attached one."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from tests.cloud.running import HOME, ROOT, Cloud
+
+pytestmark = pytest.mark.lab
+
+NODE = "st1"
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    """The cloud of inventory/lvm, made from nothing and removed afterwards."""
+    cloud = Cloud(ROOT / "inventory/lvm")
+    cloud.play("destroy")
+    for playbook in ("lab", "bundle", "site"):
+        cloud.play(playbook)
+    yield cloud
+    cloud.play("destroy")
+    assert not (HOME / "lab" / cloud.name / NODE).exists()
+
+
+def openstack(cloud, *arguments, check=True):
+    """What the client prints as JSON, as the administrator; None where it failed and may."""
+    environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(cloud.state / "clouds.yaml"), "OS_CLOUD": cloud.name}
+    done = subprocess.run(["openstack", *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, done.stderr
+    return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def until(condition, seconds=600):
+    """Wait for a condition; returns how many seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds
+        time.sleep(1)
+    return time.monotonic() - start
+
+
+def test_a_volume_is_made_attached_written_grown_and_copied(cloud):
+    cloud.play("verify")
+    left = cloud.node("lvs --noheadings -o lv_name cinder-volumes", on=NODE).split()
+    assert left == ["cinder-volumes-pool"], "the proof has removed its volumes"
+
+
+def test_second_run_changes_nothing(cloud):
+    assert cloud.play("site", "--check", "--diff").changed == 0
+    assert cloud.play("site").changed == 0
+
+
+@pytest.fixture
+def volume(cloud):
+    """A volume of 1 GiB with a file system, as the host of instances sees it when it is attached."""
+    openstack(cloud, "volume", "create", "--size", "1", "kept", "-f", "json")
+    until(lambda: openstack(cloud, "volume", "show", "kept", "-f", "json")["status"] == "available")
+    yield "kept"
+    openstack(cloud, "volume", "delete", "kept")
+    until(lambda: openstack(cloud, "volume", "show", "kept", "-f", "json", check=False) is None)
+
+
+def test_a_killed_volume_service_is_back(cloud, volume):
+    before = cloud.node("systemctl show -P MainPID cinder-volume", on=NODE).strip()
+    cloud.node(f"kill -9 {before}", on=NODE)
+
+    def again():
+        pid = cloud.node("systemctl show -P MainPID cinder-volume", on=NODE).strip()
+        return pid not in ("0", before)
+
+    assert until(again) < 60
+    openstack(cloud, "volume", "set", "--size", "2", volume)
+    until(lambda: openstack(cloud, "volume", "show", volume, "-f", "json")["size"] == 2)
+
+
+def test_after_a_reboot_everything_is_back(cloud, volume):
+    boot = cloud.node("cat /proc/sys/kernel/random/boot_id", on=NODE)
+    cloud.node("systemctl reboot", check=False, on=NODE)
+    until(lambda: cloud.node("cat /proc/sys/kernel/random/boot_id", check=False, on=NODE) not in ("", boot))
+    assert cloud.play("site").changed == 0
+    assert "cinder-volumes-pool" in cloud.node("lvs cinder-volumes", on=NODE)
+    assert openstack(cloud, "volume", "show", volume, "-f", "json")["status"] == "available"
