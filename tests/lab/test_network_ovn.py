@@ -53,7 +53,7 @@ def test_reboot(cloud):
 
 
 def test_restart_loses_no_request(cloud):
-    faults.test_restart_loses_no_request(cloud, "neutron-api")
+    faults.test_restart_loses_no_request(cloud)
 
 
 def test_secrets_stay_secret(cloud):
