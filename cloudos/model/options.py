@@ -16,7 +16,7 @@ from cloudos.model.option_types import complaint
 from cloudos.model.overrides import layers
 from cloudos.model.problems import Report, nearest
 
-# What keystoneauth's plugin `password` reads: declared at run time, so in no catalogue. Its sections are known by these.
+# What keystoneauth's plugin `password` and its sessions read: declared at run time, so in no catalogue. Its sections are known by these.
 AUTHENTICATED = {"auth_type", "send_service_user_token"}
 PASSWORD = (
     "auth_type",
@@ -36,6 +36,9 @@ PASSWORD = (
     "default_domain_name",
     "system_scope",
     "trust_id",
+    "cafile",
+    "certfile",
+    "keyfile",
 )
 AUTHENTICATION = {name: {"type": "string"} for name in PASSWORD}
 
