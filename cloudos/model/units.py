@@ -8,7 +8,12 @@ from cloudos.model import paths
 from cloudos.model.render import scalar
 
 GUNICORN = "/etc/cloudos/gunicorn.py"
-PATH = f"{paths.BUNDLE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {
+    "PATH": f"{paths.BUNDLE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    # Python's threads take turns anyway, and each pool of the C library keeps the most that its thread ever needed:
+    # ten threads that backed up one volume kept 450 MB.
+    "MALLOC_ARENA_MAX": 2,
+}
 # Not for a unit that becomes root for a moment, or makes mounts that others have to see (network namespaces).
 SANDBOX = {"NoNewPrivileges": "yes", "ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"}
 # WSGI applications take sys.argv for their own arguments, so that a worker must not show them gunicorn's.
@@ -100,7 +105,7 @@ def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: s
         "Service": {
             **_process(name, unit),
             **_account(unit, service, body),
-            **_environment(unit, PATH),
+            **_environment({**ENVIRONMENT, **unit.get("environment", {})}),
             **_sandbox(unit),
             "StandardOutput": "journal",
         },
@@ -117,7 +122,7 @@ def drop_in(name: str, unit: dict, after: list[str]) -> str:
     sections: dict[str, dict] = {"Unit": {"After": " ".join(after)} if after else {}}
     if paths.unit_name(name).endswith(".service"):
         restart = {} if unit.get("oneshot") else {"Restart": "always", "RestartSec": 2}
-        sections["Service"] = {**restart, **_environment(unit, None)}
+        sections["Service"] = {**restart, **_environment(unit.get("environment", {}))}
     return unit_text(_laid_over(sections, unit.get("options", {})))
 
 
@@ -162,8 +167,7 @@ def _account(unit: dict, service: str, body: dict) -> dict[str, str]:
     }
 
 
-def _environment(unit: dict, path: str | None) -> dict[str, list[str]]:
-    variables = {**({"PATH": path} if path else {}), **unit.get("environment", {})}
+def _environment(variables: dict[str, Any]) -> dict[str, list[str]]:
     return {"Environment": [f'"{key}={_quoted(value)}"' for key, value in variables.items() if value is not None]}
 
 
