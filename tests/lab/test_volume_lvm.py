@@ -1,6 +1,9 @@
-"""Volumes of LVM on a virtual machine with a kernel of its own: the proof, then what a kill and a reboot do to an attached one."""
+"""Volumes on a virtual machine with a kernel of its own: LVM's proof, what a kill and a reboot do to one, then NFS beside it."""
+
+import shutil
 
 import pytest
+import yaml
 
 from tests.cloud.running import HOME, ROOT, Cloud, until
 
@@ -10,9 +13,11 @@ NODE = "st1"
 
 
 @pytest.fixture(scope="module")
-def cloud():
-    """The cloud of inventory/lvm, made from nothing and removed afterwards."""
-    cloud = Cloud(ROOT / "inventory/lvm")
+def cloud(tmp_path_factory):
+    """The cloud of inventory/lvm, made from nothing in a copy that the tests may edit, and removed afterwards."""
+    directory = tmp_path_factory.mktemp("inventory") / "lvm"
+    shutil.copytree(ROOT / "inventory" / "lvm", directory)
+    cloud = Cloud(directory)
     cloud.play("destroy")
     for playbook in ("lab", "bundle", "site"):
         cloud.play(playbook)
@@ -61,4 +66,15 @@ def test_after_a_reboot_everything_is_back(cloud, volume):
     until(lambda: cloud.node("cat /proc/sys/kernel/random/boot_id", check=False, on=NODE) not in ("", boot))
     assert cloud.play("site").changed == 0
     assert "cinder-volumes-pool" in cloud.node("lvs cinder-volumes", on=NODE)
+    assert cloud.openstack("volume", "show", volume)["status"] == "available"
+
+
+def test_a_second_back_end_comes_beside_the_first(cloud, volume):
+    """The first one named is the default, which the proof takes; what lies with the other one stays."""
+    plugins = {**cloud.source["plugins"], "volume": ["nfs", "lvm"]}
+    (cloud.inventory / "cloud.yml").write_text(yaml.safe_dump({**cloud.source, "plugins": plugins}))
+    cloud.play("site")
+    cloud.play("verify")
+    assert cloud.play("site").changed == 0
+    assert cloud.node("findmnt -n -o SOURCE --types nfs4", on=NODE).strip() == f"{cloud.source['nodes'][NODE]['address']}:/srv/cinder"
     assert cloud.openstack("volume", "show", volume)["status"] == "available"
