@@ -42,7 +42,8 @@ def plan(inventory: Path, nodes: tuple[str, ...], as_json: bool) -> None:
         wanted = compiled(inventory)
     except Problems as problems:
         click.echo(str(problems), err=True)
-        click.echo(f"{len(problems.problems)} mistakes; nothing was changed.", err=True)
+        count = len(problems.problems)
+        click.echo(f"{count} mistake{'' if count == 1 else 's'}; nothing was changed.", err=True)
         sys.exit(2)
     if unknown := [name for name in nodes if name not in wanted.data["nodes"]]:
         raise click.UsageError(f"{', '.join(unknown)}: no such node; there are {', '.join(wanted.data['nodes'])}")

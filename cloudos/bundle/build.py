@@ -60,6 +60,7 @@ class Build:
             artifacts.FORMAT,
             self.lock.read_text(),
             self.release.build_constraints,
+            self.release.absent,
             schemas.digest_input(self.schemas),
             assets.digest_input(self.assets),
             recipe,
@@ -139,7 +140,7 @@ class Build:
             mariadb.execute(socket, *(f"CREATE DATABASE {name} {schemas.COLLATION}" for name in databases))
             jobs = [pool.submit(self._migrate, tree, schema, etc, socket) for schema in shipped]
             jobs += [pool.submit(one.make, tree) for one in self.assets if one.shipped_in(tree)]
-            jobs.append(pool.submit(tree.script, "options.py", options, what="listing the configuration options"))
+            jobs.append(pool.submit(tree.script, "options.py", options, *self.release.absent, what="listing the configuration options"))
             for job in jobs:
                 job.result()
             tree.script("snapshot.py", socket, target, *databases, what="making the schema snapshots")

@@ -16,7 +16,8 @@ PATCH_LEVEL = re.compile(r"^(\d{4}\.\d)-(\d+)$")
 
 @dataclass(frozen=True)
 class Release:
-    """One series. `roots`, `overrides`, `build_constraints`: requirement strings; `floors`: name to version."""
+    """One series. `roots`, `overrides`, `build_constraints`: requirement strings; `absent`: packages that code imports although
+    no lock holds them; `floors`: name to version."""
 
     series: str
     directory: Path
@@ -25,6 +26,7 @@ class Release:
     roots: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     floors: dict[str, str] = field(default_factory=dict)
 
     def patch_levels(self) -> list[str]:
@@ -75,6 +77,7 @@ def _read(path: Path) -> Release:
             roots=tuple(data["roots"]),
             overrides=tuple(data.get("overrides", [])),
             build_constraints=tuple(data.get("build_constraints", [])),
+            absent=tuple(data.get("absent", [])),
             floors={canonicalize_name(name): str(floor) for name, floor in data.get("floors", {}).items()},
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -220,6 +220,7 @@ RELEASE = closed(
     roots=TEXTS,
     overrides=TEXTS,
     build_constraints=TEXTS,
+    absent=TEXTS,
     floors=mapping(WORD),
     maintained_until=ANY,
 )

@@ -67,6 +67,15 @@ class Cloud:
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def openstack(self, *arguments, check=True):
+        """What the client says as the administrator: JSON where it prints any; None where it failed and may."""
+        environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(self.state / "clouds.yaml"), "OS_CLOUD": self.name}
+        shows = {"create", "show", "list"} & set(arguments)
+        command = [PLAYBOOK[0].replace("ansible-playbook", "openstack"), *arguments, *(["-f", "json"] if shows else [])]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or not check, done.stderr
+        return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
+
     def plan(self):
         """The last applied plan of the control node."""
         return next(iter(self.kept("plan.json")["nodes"].values()))
@@ -84,3 +93,12 @@ class Cloud:
         blocks = self.node("systemctl show -p Id,MainPID " + shlex.join(self.services())).strip().split("\n\n")
         values = [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
         return {value["Id"]: int(value["MainPID"]) for value in values}
+
+
+def until(condition, seconds=600):
+    """Wait for a condition; returns how many seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds
+        time.sleep(1)
+    return time.monotonic() - start

@@ -1,6 +1,7 @@
 """Every release's files, as the plan has them, before the validator of the release's own oslo.config."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -36,16 +37,25 @@ def test_oslo_config_validator_accepts_every_file(series, tmp_path):
     commands = [f"echo {BEGIN}; {shlex.join(validation(place, catalogue, *file))} 2>&1; echo {END} $?" for file in files]
     mount = f"mount -t tmpfs none /opt && mkdir -p {place} && mount -o ro {artifact.path('sqfs')} {place} || exit"
     done = subprocess.run(["unshare", "--mount", "sh", "-c", "\n".join([mount, *commands])],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": stand_ins(series, tmp_path)})
     told = re.findall(rf"^{BEGIN}\n(.*?)^{END} (\d+)$", done.stdout, re.DOTALL | re.MULTILINE)
     assert len(told) == len(files) > 10, done.stderr
     wrong = {str(file): found for (file, _), (text, code) in zip(files, told, strict=True) if (found := mistakes(text, code))}
     assert not wrong, wrong
 
 
+def stand_ins(series, directory):
+    """A place for Python with what code imports and no lock holds, as the bundle's own list of options has it."""
+    place = directory / "absent"
+    for name in yaml.safe_load((ROOT / "releases" / series / "release.yml").read_text()).get("absent", []):
+        (place / name).mkdir(parents=True)
+        (place / name / "__init__.py").write_text("from unittest.mock import MagicMock\n__getattr__ = lambda name: MagicMock()\n")
+    return str(place)
+
+
 def mistakes(text, code):
     """What the validator complains of: options of how to log in are declared at run time only, so it does not know them."""
-    said = re.findall(r"^ERROR:root:(.*)$", text, re.MULTILINE)
+    said = re.findall(r"^ERROR:[\w.]+:(.*)$", text, re.MULTILINE)
     if code != "0" and not said:
         return [text[-2000:]]
     known = re.compile(rf"[\w.]+/({'|'.join(AUTHENTICATION)}) is not part of the sample config")

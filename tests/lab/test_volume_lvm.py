@@ -1,13 +1,11 @@
-"""Volumes of LVM on a virtual machine with a kernel of its own: the proof, then what a kill and a reboot do to an attached one."""
+"""Volumes on a virtual machine with a kernel of its own: LVM's proof, what a kill and a reboot do to one, then NFS beside it."""
 
-import json
-import os
-import subprocess
-import time
+import shutil
 
 import pytest
+import yaml
 
-from tests.cloud.running import HOME, ROOT, Cloud
+from tests.cloud.running import HOME, ROOT, Cloud, until
 
 pytestmark = pytest.mark.lab
 
@@ -15,32 +13,17 @@ NODE = "st1"
 
 
 @pytest.fixture(scope="module")
-def cloud():
-    """The cloud of inventory/lvm, made from nothing and removed afterwards."""
-    cloud = Cloud(ROOT / "inventory/lvm")
+def cloud(tmp_path_factory):
+    """The cloud of inventory/lvm, made from nothing in a copy that the tests may edit, and removed afterwards."""
+    directory = tmp_path_factory.mktemp("inventory") / "lvm"
+    shutil.copytree(ROOT / "inventory" / "lvm", directory)
+    cloud = Cloud(directory)
     cloud.play("destroy")
     for playbook in ("lab", "bundle", "site"):
         cloud.play(playbook)
     yield cloud
     cloud.play("destroy")
     assert not (HOME / "lab" / cloud.name / NODE).exists()
-
-
-def openstack(cloud, *arguments, check=True):
-    """What the client prints as JSON, as the administrator; None where it failed and may."""
-    environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(cloud.state / "clouds.yaml"), "OS_CLOUD": cloud.name}
-    done = subprocess.run(["openstack", *arguments], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or not check, done.stderr
-    return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
-
-
-def until(condition, seconds=600):
-    """Wait for a condition; returns how many seconds it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds
-        time.sleep(1)
-    return time.monotonic() - start
 
 
 def test_a_volume_is_made_attached_written_grown_and_copied(cloud):
@@ -57,11 +40,11 @@ def test_second_run_changes_nothing(cloud):
 @pytest.fixture
 def volume(cloud):
     """A volume of 1 GiB with a file system, as the host of instances sees it when it is attached."""
-    openstack(cloud, "volume", "create", "--size", "1", "kept", "-f", "json")
-    until(lambda: openstack(cloud, "volume", "show", "kept", "-f", "json")["status"] == "available")
+    cloud.openstack("volume", "create", "--size", "1", "kept")
+    until(lambda: cloud.openstack("volume", "show", "kept")["status"] == "available")
     yield "kept"
-    openstack(cloud, "volume", "delete", "kept")
-    until(lambda: openstack(cloud, "volume", "show", "kept", "-f", "json", check=False) is None)
+    cloud.openstack("volume", "delete", "kept")
+    until(lambda: cloud.openstack("volume", "show", "kept", check=False) is None)
 
 
 def test_a_killed_volume_service_is_back(cloud, volume):
@@ -73,8 +56,8 @@ def test_a_killed_volume_service_is_back(cloud, volume):
         return pid not in ("0", before)
 
     assert until(again) < 60
-    openstack(cloud, "volume", "set", "--size", "2", volume)
-    until(lambda: openstack(cloud, "volume", "show", volume, "-f", "json")["size"] == 2)
+    cloud.openstack("volume", "set", "--size", "2", volume)
+    until(lambda: cloud.openstack("volume", "show", volume)["size"] == 2)
 
 
 def test_after_a_reboot_everything_is_back(cloud, volume):
@@ -83,4 +66,15 @@ def test_after_a_reboot_everything_is_back(cloud, volume):
     until(lambda: cloud.node("cat /proc/sys/kernel/random/boot_id", check=False, on=NODE) not in ("", boot))
     assert cloud.play("site").changed == 0
     assert "cinder-volumes-pool" in cloud.node("lvs cinder-volumes", on=NODE)
-    assert openstack(cloud, "volume", "show", volume, "-f", "json")["status"] == "available"
+    assert cloud.openstack("volume", "show", volume)["status"] == "available"
+
+
+def test_a_second_back_end_comes_beside_the_first(cloud, volume):
+    """The first one named is the default, which the proof takes; what lies with the other one stays."""
+    plugins = {**cloud.source["plugins"], "volume": ["nfs", "lvm"]}
+    (cloud.inventory / "cloud.yml").write_text(yaml.safe_dump({**cloud.source, "plugins": plugins}))
+    cloud.play("site")
+    cloud.play("verify")
+    assert cloud.play("site").changed == 0
+    assert cloud.node("findmnt -n -o SOURCE --types nfs4", on=NODE).strip() == f"{cloud.source['nodes'][NODE]['address']}:/srv/cinder"
+    assert cloud.openstack("volume", "show", volume)["status"] == "available"

@@ -29,3 +29,11 @@ def options(monkeypatch):
 )
 def test_a_bound_of_zero_is_a_bound(options, kind, facts):
     assert options.type_of(kind) == facts
+
+
+def test_options_are_listed_without_a_package_that_is_known_to_be_absent(options, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nobodyhasthis", None)
+    options.stand_in("nobodyhasthis")
+    namespace = {}
+    exec("from nobodyhasthis import discovery, errors", namespace)  # as cinder's backup driver does
+    assert {"discovery", "errors"} <= set(namespace)

@@ -274,6 +274,9 @@ class LabNode(Operation):
         if network_too:
             network.remove(self.site, step.before)
         left = recorded(self.home)
+        mine = self.home / "lab" / self.site.cloud
+        if mine.is_dir() and not recorded(self.home, self.site.cloud):
+            mine.rmdir()
         if not any(record.get("machine") == VirtualNode.kind for _, _, record in left):
             Hypervisor(self.home).end()
         if not left:
