@@ -90,7 +90,7 @@ class Caller(requests.Session):
         self.url = url
 
     def request(self, method, url, *arguments, **options):
-        return super().request(method, url if "://" in url else self.url + url, *arguments, timeout=30, **options)
+        return super().request(method, url if "://" in url else self.url + url, *arguments, **{"timeout": 30, **options})
 
 
 def until(condition, seconds=30):
