@@ -1,0 +1,119 @@
+"""What a service is to Eden: names, a table of routes, schemas, works of jobs, quotas, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from cloudos.eden.call import Call
+    from cloudos.eden.jobs.run import Run
+    from cloudos.eden.runtime import Runtime
+
+JSON = "application/json"
+ROLES = ("reader", "member", "architect", "admin")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler returns when a dict (200, JSON) does not say it all.
+
+    body: a dict for JSON, bytes, an iterator of bytes (streamed), or None. `etag` makes the answer conditional.
+    """
+
+    body: dict | bytes | Iterable[bytes] | None = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table: a verb and a path, who may, what comes in, what goes out, and who does it.
+
+    role: the least role for it, or None for everybody, without a token. `policy` is the rule's name behind the colon.
+    query: name -> schema. body: schema of a JSON body; `takes` names other media types, whose body reaches the handler as bytes.
+    gives: media types of the answer. answer: schema of a JSON answer. matches: changes want If-Match.
+    also: other paths of the same. audited: None means every verb but GET. opened_by: a switch in [api] that drops the role.
+    """
+
+    verb: str
+    path: str
+    handler: Callable[[Call], Answer | dict | None]
+    policy: str
+    summary: str
+    role: str | None = "reader"
+    query: Mapping[str, dict] = field(default_factory=dict)
+    headers: Mapping[str, dict] = field(default_factory=dict)
+    body: dict | None = None
+    takes: Sequence[str] = (JSON,)
+    optional_body: bool = False
+    gives: Sequence[str] = (JSON,)
+    answer: dict | None = None
+    status: int = 200
+    matches: bool = False
+    also: Sequence[str] = ()
+    tag: str = "service"
+    audited: bool | None = None
+    opened_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job of one kind does. `run` gets a Run and returns a JSON result; an exception fails the job.
+
+    cancelled: called after a cancel was noticed, to tidy up. timeout: seconds until the watchdog cancels it.
+    """
+
+    run: Callable[[Run], Any]
+    cancelled: Callable[[Run], None] | None = None
+    timeout: float = 86400
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many of something a project may have: the default (-1 is no limit), and how to count them."""
+
+    limit: int
+    used: Callable[[Session, str], int]
+    help: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service made with Eden. `migrations`: its folder of Alembic revisions, as package:directory.
+
+    options: its own oslo.config options by group. start: called once for each process with the runtime.
+    """
+
+    name: str
+    title: str
+    version: str
+    port: int
+    routes: Sequence[Route]
+    schemas: Mapping[str, dict]
+    migrations: str
+    works: Mapping[str, Work] = field(default_factory=dict)
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
+    options: Mapping[str, Sequence[cfg.Opt]] = field(default_factory=dict)
+    problems: Sequence[type] = ()
+    description: str = ""
+    start: Callable[[Runtime], Any] | None = None
+
+
+def ref(name: str) -> dict[str, str]:
+    """A schema of the service by name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def page_of(key: str, item: dict) -> dict[str, Any]:
+    """The schema of one page of a list."""
+    link = {"type": "object", "properties": {"rel": {"type": "string"}, "href": {"type": "string"}}}
+    properties = {key: {"type": "array", "items": item}, "links": {"type": "array", "items": link}}
+    return {"type": "object", "required": [key, "links"], "properties": properties}

@@ -1,0 +1,1 @@
+"""Focus, the repository of topology documents."""
