@@ -75,7 +75,7 @@ env: .venv/.ready
 	@touch $@
 
 lock: env
-	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
+	@uv pip compile -q --upgrade setup.cfg --extra controller --extra test --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" -o requirements.txt
 
 .PHONY: help cloud verify tempest destroy test lint unit test-packages live test-scenarios bench env lock

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudos.bundle import artifact as artifacts
-from cloudos.bundle import assets, declared, mariadb, sbom, schemas, signing
+from cloudos.bundle import assets, declared, mariadb, own, sbom, schemas, signing
 from cloudos.bundle.artifact import Artifact
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.lock import check_floors
@@ -64,6 +64,7 @@ class Build:
             schemas.digest_input(self.schemas),
             assets.digest_input(self.assets),
             recipe,
+            own.digest_input(),
         ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()
 
@@ -103,7 +104,7 @@ class Build:
             build_constraints = work / "build-constraints.txt"
             build_constraints.write_text("\n".join(self.release.build_constraints) + "\n")
             with self._step("install the lock"):
-                tree.install(self.lock, build_constraints)
+                tree.install(self.lock, build_constraints, own.wheel(work))
                 debian = tree.add_debian_data(work)
             with self._step("byte-compile"):
                 tree.prune()

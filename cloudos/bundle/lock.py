@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from cloudos.bundle import own
 from cloudos.bundle.commands import run, uv
 from cloudos.bundle.errors import BundleError
 from cloudos.bundle.release import Release, pins
@@ -68,7 +69,7 @@ def check_floors(release: Release, lock: str) -> None:
 def _resolve(release: Release, published: str, preferred: str) -> str:
     with tempfile.TemporaryDirectory(prefix="cloudos-lock-") as work:
         here = Path(work)
-        (here / "roots.in").write_text("\n".join(release.roots) + "\n")
+        (here / "roots.in").write_text("\n".join([*release.roots, *own.requirements()]) + "\n")
         (here / "constraints.txt").write_text(own_constraints(release, published))
         (here / "build.txt").write_text("\n".join(release.build_constraints) + "\n")
         (here / "lock").write_text(preferred)

@@ -64,8 +64,8 @@ class Tree:
         """Run a script of `inside/` under the tree's own Python."""
         return self.inside([self.target / "bin/python", "-I", "-B", HERE / name, *arguments], what=what)
 
-    def install(self, lock: Path, build_constraints: Path) -> None:
-        """Make the environment and install exactly the lock."""
+    def install(self, lock: Path, build_constraints: Path, own: Path) -> None:
+        """Make the environment and install exactly the lock, and the wheel `own`."""
         environment = {**os.environ, "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never"}
         environment.pop("VIRTUAL_ENV", None)
         venv = [uv(), "venv", "--quiet", "--no-project", "--allow-existing", "--python", self.python, self.target]
@@ -77,14 +77,11 @@ class Tree:
             "--quiet",
             "--python",
             self.target / "bin/python",
-            "--require-hashes",
             "--no-deps",
         ]
-        self.inside(
-            [*install, "--build-constraints", build_constraints, "--requirements", lock],
-            what=f"installing {lock.name}",
-            env=environment,
-        )
+        locked = ["--require-hashes", "--build-constraints", build_constraints, "--requirements", lock]
+        self.inside([*install, *locked], what=f"installing {lock.name}", env=environment)
+        self.inside([*install, own], what=f"installing {own.name}", env=environment)
 
     def prune(self) -> None:
         """Drop what nodes never use."""
