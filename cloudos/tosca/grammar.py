@@ -211,7 +211,13 @@ def _scalar_fits(node: Node, shape: str) -> bool:
 
 
 def _word(shape: str) -> str:
-    words = {"string": "text", "metadata": "a map", "imports": "a list", "version": "a version like 1.0 (in quotes) or 1.0.0", "any": "a value"}
+    words = {
+        "string": "text",
+        "metadata": "a map",
+        "imports": "a list",
+        "version": "a version like 1.0 (in quotes) or 1.0.0",
+        "any": "a value",
+    }
     return words.get(shape, f"a {shape}" if shape in ("boolean",) else f"an {shape}" if shape == "integer" else "a map")
 
 
@@ -223,13 +229,19 @@ def _title(entity: str) -> str:
 def entities() -> dict[bool, dict[str, Entity]]:
     """The grammar by dialect (True: 2.0) and entity."""
     text = (resources.files("cloudos.tosca") / "data" / "grammar.yml").read_text(encoding="utf-8")
-    table = yaml.load(text, yaml.CSafeLoader)  # noqa: S506 - a safe loader, in C
+    table = yaml.load(text, yaml.CSafeLoader)
     return {modern: {name: _entity(name, body, modern) for name, body in table.items()} for modern in DIALECTS}
 
 
 def _entity(name: str, body: dict, modern: bool) -> Entity:
     shapes = {**COMMON, **body.get("both", {}), **body.get(DIALECTS[modern], {})}
-    return Entity(name, {key: _keyname(key, str(shape)) for key, shape in shapes.items()}, body.get("short"), None if modern else body.get("rest"), not modern and "open" in body)
+    return Entity(
+        name,
+        {key: _keyname(key, str(shape)) for key, shape in shapes.items()},
+        body.get("short"),
+        None if modern else body.get("rest"),
+        not modern and "open" in body,
+    )
 
 
 def _keyname(key: str, text: str) -> Keyname:
