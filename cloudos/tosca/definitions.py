@@ -88,7 +88,7 @@ class Definitions(Behaviour):
 
     def _schema(self, fields: Fields, above: Property | None, document: Document, entity: str, node: Node) -> Schema | None:
         """The schema of a definition, refining that of the inherited one."""
-        if "type" not in fields and above is None and entity != "parameter":
+        if fields.absent("type") and above is None and entity != "parameter":
             self.problems.add("key.missing", node.place, f"{entity} lacks type", "Add type.")
             return None
         if "type" not in fields and not (above and above.schema):
@@ -133,7 +133,7 @@ class Definitions(Behaviour):
 
     def _inner(self, node: Node, document: Document, above: Schema | None) -> Schema | None:
         fields = grammar.read("schema", node, self.problems)
-        if "type" not in fields and above is None:
+        if fields.absent("type") and above is None:
             self.problems.add("key.missing", node.place, "schema lacks type", "Add type.")
             return None
         return self.schema(fields, document, above)

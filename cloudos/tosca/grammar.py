@@ -47,6 +47,10 @@ class Fields(dict[str, Node]):
         super().__init__(found)
         self.node = node
 
+    def absent(self, key: str) -> bool:
+        """Whether a keyname is not there at all; one of the wrong shape was told already."""
+        return key not in self and self.node.kind != LIST and self.node.get(key) is None
+
     def text(self, key: str) -> str | None:
         """The text of a keyname, None when it is not there or not text."""
         node = self.get(key)
@@ -96,10 +100,11 @@ def read(entity: str, node: Node, problems: Problems) -> Fields:
             found = {}
     else:
         found = _keys(known, node, problems)
+    fields = Fields(node, found)
     for key, spec in known.keys.items():
-        if spec.mandatory and spec.name not in found:
+        if spec.mandatory and spec.name not in found and fields.absent(key):
             problems.add("key.missing", node.place, f"{_title(entity)} lacks {key}", f"Add {key}.")
-    return Fields(node, found)
+    return fields
 
 
 def _fits_short(node: Node, known: Entity) -> bool:
