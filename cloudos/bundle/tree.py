@@ -23,6 +23,7 @@ KEPT_DATA = {
         *("s3", "sso", "sso-oidc", "sts"),
     },
 }
+UNUSED = ("CACHEDIR.TAG", "include", "share/doc", "bin/ansible-test", "bin/cloudos")
 SOURCES = ("*.po", "*.pot")  # of the compiled catalogues (.mo) beside them
 # Web pages that exist as a Debian package only: package -> its directory -> where they go in the bundle.
 DEBIAN_DATA = {"novnc": ("usr/share/novnc", "share/novnc")}
@@ -85,11 +86,11 @@ class Tree:
 
     def prune(self) -> None:
         """Drop what nodes never use."""
-        for path in ("CACHEDIR.TAG", "include", "share/doc"):
-            if (self.root / path).is_dir():
-                shutil.rmtree(self.root / path)
+        for path in [self.root / name for name in UNUSED] + [self.site / "ansible_test"]:
+            if path.is_dir():
+                shutil.rmtree(path)
             else:
-                (self.root / path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         for path in [path for path in self.site.rglob("tests") if path.is_dir()]:
             if path.relative_to(self.site).parts[0] not in KEPT_TESTS and path.exists():
                 shutil.rmtree(path)
