@@ -1,4 +1,4 @@
-"""Workers: local ones with threads that look for work, and Celery's with processes that are told of it."""
+"""Workers: threads that look for work, or Celery's, which are told of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from celery import signals
@@ -103,28 +102,18 @@ def run(service: Service, conf: cfg.ConfigOpts) -> None:
 
 
 def _celery(service: Service, conf: cfg.ConfigOpts) -> None:
-    """Celery's prefork worker: each process makes its own runtime, as connections do not survive the fork."""
+    """Celery's worker."""
     broker = Broker(service, conf)
-    runtime = _once_per_process(lambda: Runtime(service, conf))
+    runtime = Runtime(service, conf)
 
     @broker.celery.task(name=TASK, shared=False)
     def work() -> None:
-        work_once(runtime(), name())
+        work_once(runtime, name())
 
     @signals.worker_ready.connect(weak=False)
     def ready(**_: object) -> None:
-        Watch(runtime(), conf.jobs.slots, name()).start()
+        Watch(runtime, conf.jobs.slots, name()).start()
 
     worker = broker.celery.Worker(**options_of_worker(conf.jobs.slots, f"{service.name}@{socket.gethostname()}"), queues=[broker.name])
     worker.start()
 
-
-def _once_per_process(make: Callable[[], Runtime]) -> Callable[[], Runtime]:
-    made: dict[int, Runtime] = {}
-
-    def get() -> Runtime:
-        if os.getpid() not in made:
-            made[os.getpid()] = make()
-        return made[os.getpid()]
-
-    return get
