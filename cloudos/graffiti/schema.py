@@ -111,6 +111,13 @@ def _tosca_type(_validator: Any, named: str, instance: Any, _schema: Mapping) ->
 
 def _constraints(_validator: Any, clauses: list, instance: Any, schema: Mapping) -> Iterator[ValidationError]:
     declared = kind(schema)
+    # A range is judged by its ends, as its constraints are about them.
+    ends = instance if isinstance(instance, list) and schema.get("maxItems") == 2 else None
+    for one in ends or [instance]:
+        yield from _judged(clauses, one, declared)
+
+
+def _judged(clauses: list, instance: Any, declared: str | None) -> Iterator[ValidationError]:
     found = list(spread({"value": instance}, {"value": declared} if declared else {}))
     for clause in clauses:
         for test in conditions.read({"properties": {"value": clause}}).tests():

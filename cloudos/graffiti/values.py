@@ -6,14 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-# TOSCA 1.3, 3.3.6 and 2.0, 9.3: unit -> how many of the smallest. Case counts: bits and bytes a second differ by nothing else.
-SIZE = {unit: base**power for base, units in ((1000, ("B", "kB", "MB", "GB", "TB", "PB")), (1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB")))
-        for power, unit in enumerate(units)}  # fmt: skip
-TIME = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-FREQUENCY = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
-BITRATE = {f"{prefix}{unit}": factor * bits for prefix, factor in (("", 1), ("K", 10**3), ("Ki", 2**10), ("M", 10**6), ("Mi", 2**20),
-           ("G", 10**9), ("Gi", 2**30), ("T", 10**12), ("Ti", 2**40)) for unit, bits in (("bps", 1), ("Bps", 8))}  # fmt: skip
-SCALARS = {"size": SIZE, "time": TIME, "frequency": FREQUENCY, "bitrate": BITRATE}
+from cloudos.tosca.scalars import UNITS
+
+# Kind -> unit -> how many of the smallest. Case counts: bits and bytes a second differ by nothing else.
+SCALARS = {name.removeprefix("scalar-unit."): units for name, units in UNITS.items()}
 KINDS = ("number", "boolean", "string", "version", "list", "map", *SCALARS)
 _SCALAR = re.compile(r"\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")

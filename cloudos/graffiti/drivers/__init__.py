@@ -31,7 +31,7 @@ class NotAllowed(DriverError):
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a pool. login: project_id or project_name, user_name, user_domain, project_domain, interface, ca_certificate."""
+    """How to reach a pool. login: project_id or project_name, user_name, user_domain, project_domain, interface."""
 
     provider_url: str
     region_id: str | None
@@ -39,6 +39,7 @@ class Access:
     secret: Mapping[str, Any] = field(repr=False)
     denied: Sequence[str] = ()
     timeout: float = 30
+    ca_file: str | None = None
 
 
 @dataclass

@@ -44,7 +44,7 @@ def connect(access: Access) -> connection.Connection:
     plain.trust_env = False
     for scheme in ("http://", "https://"):
         plain.mount(scheme, _Guarded(tuple(access.denied)))
-    session = sessions.Session(auth=auth, session=plain, timeout=access.timeout, verify=login.get("ca_file") or True)
+    session = sessions.Session(auth=auth, session=plain, timeout=access.timeout, verify=access.ca_file or True)
     region = cloud_region.from_session(session, region_name=access.region_id, app_name="cloudos-graffiti",
                                        interface=login.get("interface", "public"))  # fmt: skip
     return connection.Connection(config=region)

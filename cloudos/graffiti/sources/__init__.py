@@ -13,7 +13,8 @@ SOURCES: dict[str, tuple[Callable[..., Batch], str | None]] = {
     "metadefs": (metadefs.load, "a directory of metadata definitions, one of their files, or a wheel of Glance"),
     "os-traits": (placement.traits, None),
     "os-resource-classes": (placement.resource_classes, None),
-    "tosca": (tosca.load, "a TOSCA document with type definitions"),
+    "tosca": (tosca.normative, None),
+    "tosca-file": (tosca.load, "a TOSCA document with type definitions"),
     "document": (document.load, "a dictionary document of Graffiti, YAML or JSON"),
     "openstack": (document.openstack, None),
 }

@@ -1,4 +1,4 @@
-"""Type definitions of a TOSCA document: capability, node and relationship types, with data types written out in their properties."""
+"""Type definitions of TOSCA: the normative ones, or those of a document; data types are written out in the properties that have them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,50 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cloudos.graffiti.schema import from_tosca
 from cloudos.graffiti.types import Batch, Namespace, Type
+from cloudos.tosca import normative as standard
+from cloudos.tosca.documents import Document, Library
+from cloudos.tosca.problems import Problems
+from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location
+from cloudos.tosca.source import Limits
 
-SECTIONS = {"capability_types": "capability", "node_types": "resource"}
+KINDS = {"capability": "capability", "node": "resource"}
+VERSION = "tosca_simple_yaml_1_3"
 _MINE = ("derived_from", "description", "version", "properties", "metadata")
 
 
+def normative() -> Batch:
+    """The types of TOSCA's Simple Profile, in namespace `tosca`."""
+    documents = standard.documents(VERSION)
+    return batch("tosca", "Normative types of the TOSCA Simple Profile.", documents, documents)
+
+
 def load(path: Path) -> Batch:
-    """The Batch of a document. Raises OSError, ValueError."""
-    document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  the safe loader, in C
-    if not isinstance(document, Mapping):
-        raise ValueError("a TOSCA document is a mapping")
-    return batch(document)
+    """The types that a document defines; its namespace is its profile, its namespace, its template's name or its file's. Raises ValueError."""
+    problems = Problems()
+    library = Library(FileResolver(), problems, standard.documents, Limits())
+    document = library.read(Location(DirectoryTree(path.absolute().parent), path.name))
+    if document is None or any(one.severity == "error" for one in problems.sorted()):
+        raise ValueError("; ".join(map(str, problems.sorted()[:5])) or "this is no TOSCA document")
+    if not any(document.definitions[kind] for kind in KINDS):
+        raise ValueError("it defines neither capability types nor node types")
+    known = [*standard.documents(document.version), document]
+    return batch(_name(document, path), document.fields.text("description"), [document], known)
 
 
-def batch(document: Mapping[str, Any]) -> Batch:
-    """The Batch of a document that is parsed; its namespace is what it says, its profile or its template's name, else `tosca`."""
-    name = _name(document)
-    data_types = document.get("data_types") or {}
-    types = [_type(kind, name, key, body or {}, data_types)
-             for section, kind in SECTIONS.items() for key, body in (document.get(section) or {}).items()]  # fmt: skip
-    if not types:
-        raise ValueError(f"no {' or '.join(SECTIONS)} are in there")
-    description = document.get("description")
-    return Batch((Namespace(name, description=description.strip() if description else None, source="tosca"),), tuple(types))
+def batch(namespace: str, description: str | None, documents: list[Document], known: list[Document]) -> Batch:
+    """The Batch of documents' types; `known`: where their data types may be."""
+    data_types = {name: node.data() or {} for one in known for name, node in one.definitions["data"].items()}
+    types = [_type(kind, namespace, name, node.data() or {}, data_types)
+             for one in documents for section, kind in KINDS.items() for name, node in one.definitions[section].items()]  # fmt: skip
+    return Batch((Namespace(namespace, description=description.strip() if description else None, source="tosca"),), tuple(types))
 
 
-def _name(document: Mapping[str, Any]) -> str:
-    metadata = document.get("metadata") or {}
-    return str(document.get("profile") or document.get("namespace") or metadata.get("template_name") or "tosca")
+def _name(document: Document, path: Path) -> str:
+    metadata = document.fields.data("metadata") or {}
+    named = (document.fields.text("profile"), document.fields.text("namespace"), metadata.get("template_name"))
+    return next((str(one) for one in named if one), path.stem)
 
 
 def _type(kind: str, namespace: str, name: str, body: Mapping[str, Any], data_types: Mapping[str, Any]) -> Type:
