@@ -185,10 +185,10 @@ def check(call: Call) -> dict[str, Any]:
 
 def keys(call: Call) -> dict[str, Any]:
     """Which properties a resource of a type may carry, and with which key."""
-    found = known(call).keys(call.query["resource_type"])
+    found = known(call).keys(call.path["resource_type"])
     if "target" in call.query:
         found = [one for one in found if (one["target"] or "") == call.query["target"]]
-    return {"resource_type": call.query["resource_type"], "keys": found}
+    return {"resource_type": call.path["resource_type"], "keys": found}
 
 
 def known_of(call: Call, row: StoredNamespace) -> Dictionary:

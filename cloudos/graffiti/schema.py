@@ -71,6 +71,8 @@ def _data_type(named: str, data_types: Mapping[str, Mapping]) -> dict[str, Any]:
 
 def mistakes(schema: Any) -> Iterator[tuple[str, str]]:
     """(pointer, text) of everything wrong in the schema of a type's properties."""
+    if schema == {}:
+        return
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:

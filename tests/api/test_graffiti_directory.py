@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from openstack.compute.v2 import flavor
 
 from cloudos.graffiti.models import Pool
+from cloudos.graffiti.pools import rotate
 from tests.api import graffiti
 from tests.api.graffiti import POOL
 
@@ -18,7 +19,7 @@ def served(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ann(served):
-    graffiti.load_standard(served.as_("root", "p0", "admin"))
+    graffiti.load_standard(served)
     return served.as_("ann", "p1", "architect")
 
 
@@ -46,8 +47,6 @@ def test_the_secret_is_encrypted_and_never_returned(served, ann):
 
 def test_keys_rotate(served, ann):
     pool = graffiti.discovered(served, ann)
-    from cloudos.graffiti.pools import rotate
-
     vault = served.app.runtime.extra.vault
     vault.add_key()
     assert served.app.runtime.db.transact(lambda session: rotate(session, vault)) == 1
