@@ -41,7 +41,7 @@ def dictionary() -> Dictionary:
 
 def fill(session: Session, known: Dictionary, count: int) -> float:
     """Make the resources; returns the seconds that it took."""
-    rng, begin = random.Random(1), time.perf_counter()
+    rng, begin = random.Random(1), time.perf_counter()  # noqa: S311  data, not secrets
     pools = [models.Pool(name=f"pool{number}", provider_url="https://bench", region_id=f"region{number}", secret=b"", **OWNER,
                          quota={"cores": {"limit": 10**6, "used": 0}}) for number in range(POOLS)]  # fmt: skip
     session.add_all(pools)
@@ -59,9 +59,13 @@ def resource(rng: random.Random, number: int, pool: models.Pool) -> models.Resou
     """Of one of all types; every tenth of one of ten types that are therefore large."""
     kind = rng.randrange(TYPES) if rng.random() < 0.9 else rng.randrange(900, 910)
     properties = {
-        "cores": rng.choice([1, 2, 4, 8, 16, 32]), "memory": f"{rng.choice([1, 2, 4, 8, 16, 64])} GiB", "speed": rng.random() * 5,
-        "vendor": rng.choice(["acme", "globex", "initech"]), "release": f"{rng.randrange(5)}.{rng.randrange(12)}", "ready": rng.random() < 0.9,
-    }  # fmt: skip
+        "cores": rng.choice([1, 2, 4, 8, 16, 32]),
+        "memory": f"{rng.choice([1, 2, 4, 8, 16, 64])} GiB",
+        "speed": rng.random() * 5,
+        "vendor": rng.choice(["acme", "globex", "initech"]),
+        "release": f"{rng.randrange(5)}.{rng.randrange(12)}",
+        "ready": rng.random() < 0.9,
+    }
     return models.Resource(
         name=f"r{number}", native_id=str(number), type="Bench", pool_id=pool.id, region=pool.region_id, price=round(rng.random(), 4),
         properties={"rack": number % 50}, capabilities=[{"name": "host", "type": f"bench/t{kind}", "properties": properties}], **OWNER,
@@ -70,7 +74,7 @@ def resource(rng: random.Random, number: int, pool: models.Pool) -> models.Resou
 
 def requirements(count: int) -> list[dict]:
     """Requirements that differ in type and in conditions."""
-    rng = random.Random(2)
+    rng = random.Random(2)  # noqa: S311  data, not secrets
     wanted = []
     for number in range(count):
         # Below t10..t99 are ten types each, with about a thousand resources together; the others are leaves, ten of them large.
@@ -98,8 +102,11 @@ def main() -> None:
     seconds, busy, outcome = min(timings, key=lambda each: each[0])
     matched = sum(match.total for match in outcome.matches.values())
     print(f"{count} resources of {TYPES} types indexed in {filled:.0f} s")
-    print(f"{asked} requirements matched and bound in {seconds:.2f} s (target {TARGET} s), {busy:.2f} s of a core: {'bound' if outcome.choice else outcome.impossible}, "
-          f"{matched} resources fit, {sum(match.rejected for match in outcome.matches.values())} rejected with reasons")  # fmt: skip
+    print(
+        f"{asked} requirements matched and bound in {seconds:.2f} s (target {TARGET} s), {busy:.2f} s of a core: "
+        f"{'bound' if outcome.choice else outcome.impossible}, "
+        f"{matched} resources fit, {sum(match.rejected for match in outcome.matches.values())} rejected with reasons"
+    )
 
 
 def timed(session: Session, context: RequestContext, known: Dictionary, request: dict) -> tuple[float, float, object]:

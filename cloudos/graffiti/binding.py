@@ -54,7 +54,9 @@ class Outcome:
             if not match.total and not match.rejected:
                 what = " of ".join(filter(None, (one.capability and f"capability {one.capability.full}",
                                                  one.resource_type and f"type {one.resource_type.full}")))  # fmt: skip
-                body["reasons"] = [{"reason": f"you see no resource with {what}; register a pool and discover it, or publish one", "count": 0}]
+                body["reasons"] = [
+                    {"reason": f"you see no resource with {what}; register a pool and discover it, or publish one", "count": 0}
+                ]
         return body
 
     def _candidate(self, one: Candidate) -> dict[str, Any]:
@@ -109,8 +111,17 @@ class Binder:
         bound = self._dictionary.types.get(("capability", one.bound))
         lineage = [above.full for above in self._dictionary.ancestry(bound)] if bound else []
         capacity = (one.row.capacity or {}).get("uses")
-        return Option(one.row.id, one.row.pool_id, one.row.region, one.row.zone, one.score, one.row.price,
-                      matching.uses(one.bound, one.facts, lineage), None if capacity is None else capacity - held.get(one.row.id, 0), one.facts)  # fmt: skip
+        return Option(
+            one.row.id,
+            one.row.pool_id,
+            one.row.region,
+            one.row.zone,
+            one.score,
+            one.row.price,
+            matching.uses(one.bound, one.facts, lineage),
+            None if capacity is None else capacity - held.get(one.row.id, 0),
+            one.facts,
+        )
 
     def _kept(self, one: Wanted, outcome: Outcome) -> dict[str, Any]:
         """What is remembered of a choice, for the profile and to verify it later."""
@@ -170,7 +181,9 @@ def drift(binding: Binding, session: Session) -> list[dict[str, Any]]:
     """What differs between what was bound and what the directory knows now: {requirement, resource, what, bound, found}."""
     found = []
     for id_, one in sorted(binding.chosen.items()):
-        found += [{"requirement": id_, "resource": one["resource"], **body} for body in _differs(one, session.get(Resource, one["resource"]))]
+        found += [
+            {"requirement": id_, "resource": one["resource"], **body} for body in _differs(one, session.get(Resource, one["resource"]))
+        ]
     return found
 
 

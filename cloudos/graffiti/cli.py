@@ -44,9 +44,12 @@ def command(parent: click.Group, *options: Any) -> Callable[[Callable], click.Co
 
 
 @command(
-    graffiti, click.argument("source", type=click.Choice(["standard", *SOURCES])), scope_option,
-    click.argument("path", required=False, type=click.Path(exists=True, path_type=Path)), click.option("--dry-run", is_flag=True, help="Store nothing."),
-)  # fmt: skip
+    graffiti,
+    click.argument("source", type=click.Choice(["standard", *SOURCES])),
+    scope_option,
+    click.argument("path", required=False, type=click.Path(exists=True, path_type=Path)),
+    click.option("--dry-run", is_flag=True, help="Store nothing."),
+)
 def load(service: Graffiti, source: str, path: Path | None, scope: str, dry_run: bool) -> None:
     """Load types into the dictionary; doing it again changes nothing.
 
@@ -61,7 +64,13 @@ def load(service: Graffiti, source: str, path: Path | None, scope: str, dry_run:
         click.echo(f"{name}: {len(done['created'])} new, {len(done['changed'])} changed, {done['same']} the same{would}")
 
 
-@command(graffiti, click.option("--kind", help="capability, resource, requirement or property."), click.option("--namespace"), click.option("--q"), as_json)
+@command(
+    graffiti,
+    click.option("--kind", help="capability, resource, requirement or property."),
+    click.option("--namespace"),
+    click.option("--q"),
+    as_json,
+)
 def types(service: Graffiti, as_json: bool, **query: Any) -> None:
     """List types of the dictionary."""
     table(service.types(**query), ["kind", "full_name", "derived_from", "description"], as_json)
@@ -98,10 +107,13 @@ def list_(service: Graffiti, state: str, as_json: bool) -> None:
 
 
 @command(
-    pool, click.argument("name"), click.option("--from-cloud", required=True, help="Entry of clouds.yaml with URL, region and account."),
-    click.option("--country", help="Where it is, for data residency."), click.option("--prices", type=click.File(), help="YAML: name of flavor -> price an hour."),
+    pool,
+    click.argument("name"),
+    click.option("--from-cloud", required=True, help="Entry of clouds.yaml with URL, region and account."),
+    click.option("--country", help="Where it is, for data residency."),
+    click.option("--prices", type=click.File(), help="YAML: name of flavor -> price an hour."),
     scope_option,
-)  # fmt: skip
+)
 def add(service: Graffiti, name: str, from_cloud: str, country: str | None, prices: Any, scope: str) -> None:
     """Register a pool; its log-in is tried first. The password may also come from GRAFFITI_POOL_PASSWORD."""
     body = {**_of_cloud(from_cloud), "name": name, "scope": scope, **({"country": country} if country else {})}
@@ -135,7 +147,9 @@ def discover(service: Graffiti, pool: str, kinds: tuple[str, ...], no_wait: bool
     click.option("--filter", "filter_", help="TOSCA's node_filter, in YAML."), click.option("--tag", "tags", multiple=True),
     click.option("--vanished", is_flag=True, help="Show also what is gone."), as_json,
 )  # fmt: skip
-def search(service: Graffiti, as_json: bool, filter_: str | None, type_: str | None, tags: tuple[str, ...], pool: str | None, **asked: Any) -> None:
+def search(
+    service: Graffiti, as_json: bool, filter_: str | None, type_: str | None, tags: tuple[str, ...], pool: str | None, **asked: Any
+) -> None:
     """Find resources by words, type, capability, tags and a filter."""
     body = {**asked, "type": type_, "tags": list(tags), "node_filter": _yaml(filter_) if filter_ else None,
             "pool": service.pool(pool)["id"] if pool else None}  # fmt: skip
@@ -151,7 +165,9 @@ _REQUEST = (
 )  # fmt: skip
 
 
-@command(graffiti, *_REQUEST, click.option("--explain", is_flag=True, help="Show candidates with scores, and why others were rejected."), as_json)
+@command(
+    graffiti, *_REQUEST, click.option("--explain", is_flag=True, help="Show candidates with scores, and why others were rejected."), as_json
+)
 def match(service: Graffiti, file: Path, inputs: Any, prefer: str | None, span: str | None, explain: bool, as_json: bool) -> None:
     """Find what fulfils a TOSCA template, or a YAML file with `requirements`; keeps nothing. Exits with 1 when nothing does."""
     found = service.match({**_request(file, inputs, prefer, span), "explain": explain or as_json})
@@ -162,10 +178,25 @@ def match(service: Graffiti, file: Path, inputs: Any, prefer: str | None, span: 
     sys.exit(0 if found["bound"] else 1)
 
 
-@command(graffiti, *_REQUEST, click.option("--name", help="Of the binding."), click.option("--seconds", type=int, help="How long it is reserved."),
-         click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the profile document there."), scope_option)  # fmt: skip
-def bind(service: Graffiti, file: Path, inputs: Any, prefer: str | None, span: str | None, name: str | None, seconds: int | None,
-         output: Path | None, scope: str) -> None:  # fmt: skip
+@command(
+    graffiti,
+    *_REQUEST,
+    click.option("--name", help="Of the binding."),
+    click.option("--seconds", type=int, help="How long it is reserved."),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the profile document there."),
+    scope_option,
+)
+def bind(
+    service: Graffiti,
+    file: Path,
+    inputs: Any,
+    prefer: str | None,
+    span: str | None,
+    name: str | None,
+    seconds: int | None,
+    output: Path | None,
+    scope: str,
+) -> None:
     """Choose and reserve; prints the profile document. Exits with 1, and the reasons, when nothing fulfils all."""
     more = {"name": name or file.stem, "scope": scope, **({"seconds": seconds} if seconds else {})}
     try:
@@ -248,7 +279,12 @@ def _of_cloud(name: str) -> dict[str, Any]:
     password = os.environ.get("GRAFFITI_POOL_PASSWORD") or auth.get("password")
     if not password or not auth.get("username"):
         raise click.UsageError(f"Cloud {name} of clouds.yaml has no username and password; a pool needs both.")
-    names = {"project_id": "project_id", "project_name": "project_name", "user_domain_name": "user_domain", "project_domain_name": "project_domain"}
+    names = {
+        "project_id": "project_id",
+        "project_name": "project_name",
+        "user_domain_name": "user_domain",
+        "project_domain_name": "project_domain",
+    }
     login = {"user_name": auth["username"], "interface": region.get_interface() or "public",
              **{ours: auth[theirs] for theirs, ours in names.items() if auth.get(theirs)}}  # fmt: skip
     body = {"provider_url": auth["auth_url"], "login": login, "secret": {"password": password}}

@@ -229,7 +229,7 @@ def bounds(low: Any, high: Any, kind: str | None) -> tuple[Value | None, Value |
 
 
 def judge(test: Test, found: Sequence[tuple[str, Value]], kinds: Sequence[str | None]) -> bool:
-    """Whether a test holds. `found`: (name, Value) of the properties that it may be about; `kinds`: what its argument may be read as, each comparable."""
+    """Whether a test holds for `found`, (name, Value) of properties; `kinds`: what its argument may be read as, each comparable."""
     return any(_judged(test, found, kind) for kind in kinds)
 
 

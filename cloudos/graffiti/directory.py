@@ -55,7 +55,9 @@ class Sync:
 
     def kind(self, types: Iterable[str], found: Iterable[Found]) -> dict[str, int]:
         """Store everything of one kind, and mark what is no longer there. `types`: the resource types of the kind."""
-        statement = sa.select(Resource).where(Resource.pool_id == self._pool.id, Resource.type.in_(list(types)), Resource.source != "published")
+        statement = sa.select(Resource).where(
+            Resource.pool_id == self._pool.id, Resource.type.in_(list(types)), Resource.source != "published"
+        )
         old = {(one.type, one.native_id): one for one in self._session.scalars(statement)}
         counts = {"new": 0, "changed": 0, "same": 0, "vanished": 0}
         written = []
@@ -176,4 +178,3 @@ def state(resource: Resource, stale: datetime.timedelta) -> dict[str, Any]:
     age = (now() - resource.seen_at).total_seconds()
     known = "vanished" if resource.vanished_at else "stale" if resource.pool_id and age > stale.total_seconds() else "fresh"
     return {"age": round(age, 1), "state": known}
-

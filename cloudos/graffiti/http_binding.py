@@ -51,7 +51,9 @@ def bind(call: Call) -> Answer:
     outcome, made = _asked(call, lambda binder: binder.reserve(request, call.owner(), seconds))
     if made is None:
         told = outcome.shown(explain=True)
-        raise NotBound(reason="; ".join(told["reasons"]) or "no choice fulfils all", requirements=told["requirements"], proven=told["proven"])
+        raise NotBound(
+            reason="; ".join(told["reasons"]) or "no choice fulfils all", requirements=told["requirements"], proven=told["proven"]
+        )
     call.audit["target"] = f"binding/{made.id}"
     body = {**show(made), "outcome": outcome.shown(call.body.get("explain", False)), "warnings": _warnings(call, request)}
     return Answer(body, 201, {"Location": f"{BINDINGS}/{made.id}"}, etag=_tag(made))

@@ -267,7 +267,9 @@ def _own(call: Call, name: str, scope: str) -> StoredNamespace | None:
 
 
 def _stored(call: Call, row: StoredNamespace, kind: str, name: str) -> StoredType | None:
-    return call.session.scalar(sa.select(StoredType).where(StoredType.namespace_id == row.id, StoredType.kind == kind, StoredType.name == name))
+    return call.session.scalar(
+        sa.select(StoredType).where(StoredType.namespace_id == row.id, StoredType.kind == kind, StoredType.name == name)
+    )
 
 
 def _tag(row: StoredNamespace) -> str:

@@ -90,7 +90,9 @@ def update_pool(call: Call) -> Answer:
     _one_per_region(call, pool)
     pool.updated_at = now()
     if pool.scope != before["scope"]:
-        call.session.execute(sa.update(Resource).where(Resource.pool_id == pool.id, Resource.source != "published").values(scope=pool.scope))
+        call.session.execute(
+            sa.update(Resource).where(Resource.pool_id == pool.id, Resource.source != "published").values(scope=pool.scope)
+        )
     call.session.flush()
     return Answer(show_pool(pool), etag=_pool_tag(pool))
 

@@ -50,7 +50,7 @@ class Wanted:
 
 @dataclass
 class Candidate:
-    """A resource that fulfils a requirement. because: what its score is made of, each from 0 to 1; facts: numbers of the bound capability."""
+    """A resource that fulfils a requirement. because: what its score is made of, from 0 to 1; facts: numbers of the bound capability."""
 
     row: Any
     bound: str
@@ -87,7 +87,9 @@ def wanted(asked: Mapping[str, Any], dictionary: Dictionary) -> Wanted:
         raise UnknownType(f"requirement {asked['id']} names neither capability nor type; say what it needs")
     resource_type = dictionary.get(asked["type"], "resource") if asked.get("type") else None
     joint = conditions.Joint("and", tuple(conditions.read(body, pointer) for pointer, body in filters))
-    signature = json.dumps([capability, asked.get("type"), asked.get("requirement"), asked.get("node_filter"), asked.get("tags")], sort_keys=True)
+    signature = json.dumps(
+        [capability, asked.get("type"), asked.get("requirement"), asked.get("node_filter"), asked.get("tags")], sort_keys=True
+    )
     return Wanted(
         asked["id"], asked.get("node") or asked["id"], asked.get("count", 1), dictionary.get(capability) if capability else None,
         resource_type, Filter(joint, dictionary, [resource_type] if resource_type else []), tuple(asked.get("tags") or ()), signature,
@@ -122,14 +124,18 @@ class Matcher:
             elif only and pool.id not in only and pool.name not in only:
                 barred[pool.id] = f"pool {pool.name} is not among those asked for"
             elif residency.get("countries") and pool.country not in residency["countries"]:
-                barred[pool.id] = f"pool {pool.name} is in {pool.country or 'a country that nobody named'}, not in {', '.join(residency['countries'])}"
+                barred[pool.id] = (
+                    f"pool {pool.name} is in {pool.country or 'a country that nobody named'}, not in {', '.join(residency['countries'])}"
+                )
             elif residency.get("regions") and pool.region_id not in residency["regions"]:
                 barred[pool.id] = f"pool {pool.name} is in region {pool.region_id}, not in {', '.join(residency['regions'])}"
         return barred
 
     def _match(self, one: Wanted) -> Match:
         base = self._base(one)
-        good = sa.and_(self._usable(), one.filter.sql(), *[sa.exists().where(Tag.resource_id == Resource.id, Tag.tag == tag) for tag in one.tags])
+        good = sa.and_(
+            self._usable(), one.filter.sql(), *[sa.exists().where(Tag.resource_id == Resource.id, Tag.tag == tag) for tag in one.tags]
+        )
         rows = self._judged(base, good)
         fitting, others = ([row for row in rows if row.good == flag] for flag in (1, 0))
         values = self._values([*fitting, *others], one.filter.names | (_counted() if fitting else frozenset()), one.filter.keyed)
@@ -229,7 +235,9 @@ class Matcher:
                           "reasons": [f"{_kind(row.type)} {row.name}: {text}" for text, _ in gists]}
                          for *_, row, gists in judged[:SHOWN]]  # fmt: skip
         counts = Counter(gist for *_, gists in judged for _, gist in gists)
-        found.reasons = [{"reason": reason, "count": count} for reason, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
+        found.reasons = [
+            {"reason": reason, "count": count} for reason, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        ]
 
     def _unusable(self, row: Any) -> list[str]:
         reasons = []
@@ -284,4 +292,3 @@ def _price(price: float | None, lowest: float | None) -> float:
 
 def _kind(type_: str) -> str:
     return type_.rpartition("::")[2].rpartition("/")[2].lower()
-

@@ -61,7 +61,9 @@ def openings(template: Template) -> dict[str, list[dict[str, Any]]]:
     requirements += [_open(node, one) for node, one in template.unmatched() if _must(one)]
     nodes = {one["node"] for one in requirements}
     linked = {tuple(sorted((link.source.name, link.target.name))) for link in template.relationships() if link.source and link.target}
-    rules = [{"kind": "same", "of": "pool", "members": list(pair)} for pair in sorted(linked) if pair[0] != pair[1] and nodes.issuperset(pair)]
+    rules = [
+        {"kind": "same", "of": "pool", "members": list(pair)} for pair in sorted(linked) if pair[0] != pair[1] and nodes.issuperset(pair)
+    ]
     return {"requirements": requirements, "rules": rules}
 
 

@@ -24,17 +24,23 @@ from cloudos.graffiti.types import UnknownType
 from cloudos.graffiti.vault import Vault, VaultError
 
 OPTIONS = [
-    cfg.StrOpt("key_file", sample_default="/etc/graffiti/pool-keys",
-               help="Fernet keys for credentials of pools, one a line, the first for what is new; `graffiti-manage rotate-keys` makes them. "
-                    "Without it /etc/graffiti/pool-keys, or embedded a file in CLOUDOS_HOME that is made when it is missing."),
-    cfg.ListOpt("denied_networks", default=["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128"],
-                help="Networks in which no pool may be, so that nobody reaches this machine or a metadata service through Graffiti."),
+    cfg.StrOpt(
+        "key_file",
+        sample_default="/etc/graffiti/pool-keys",
+        help="Fernet keys for credentials of pools, one a line, the first for what is new; `graffiti-manage rotate-keys` makes them. "
+        "Without it /etc/graffiti/pool-keys, or embedded a file in CLOUDOS_HOME that is made when it is missing.",
+    ),
+    cfg.ListOpt(
+        "denied_networks",
+        default=["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128"],
+        help="Networks in which no pool may be, so that nobody reaches this machine or a metadata service through Graffiti.",
+    ),
     cfg.FloatOpt("timeout", default=20, min=1, help="Seconds that a provider has to answer one request."),
     cfg.StrOpt("ca_file", help="Certificate authorities of providers, instead of the system's."),
     cfg.IntOpt("stale_after", default=86400, min=60, help="Seconds after which what was discovered counts as stale."),
     cfg.IntOpt("reservation", default=900, min=10, help="Seconds that a binding is reserved when the caller names none."),
     cfg.IntOpt("max_reservation", default=86400, min=10, help="The most seconds that a binding may be reserved."),
-]  # fmt: skip
+]
 
 
 @dataclass
@@ -52,7 +58,9 @@ class Tools:
             raise DriverError(f"There is no driver for pools of type {pool.type}; there are {', '.join(sorted(self.drivers))}")
         opened = dict(secret) if secret is not None else self.secret(pool)
         conf = self.conf
-        return self.drivers[pool.type](Access(pool.provider_url, pool.region_id, pool.login, opened, conf.denied_networks, conf.timeout, conf.ca_file))
+        return self.drivers[pool.type](
+            Access(pool.provider_url, pool.region_id, pool.login, opened, conf.denied_networks, conf.timeout, conf.ca_file)
+        )
 
     def secret(self, pool: Pool) -> dict[str, Any]:
         """A pool's credentials, to be used and never shown. Raises Unavailable where no key opens them."""
@@ -90,7 +98,7 @@ TYPES = {
 
 
 def discover(run: Run) -> dict[str, Any]:
-    """The job: look into a pool, kind by kind, and bring the directory to what is there. Result: kind -> counts, or what was not allowed."""
+    """The job: look into a pool and bring the directory to what is there. Result: kind -> counts, or what was not allowed."""
     tools: Tools = run.runtime.extra
     pool = run.runtime.db.transact(lambda session: _usable(session, run.input["pool"]))
     try:

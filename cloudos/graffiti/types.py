@@ -163,7 +163,10 @@ class Dictionary:
     def schema(self, one: Type) -> dict[str, Any]:
         """The JSON Schema of an instance, inherited properties included."""
         if one.kind == "property":
-            return {"$schema": schema.DIALECT, **{key: value for parent in reversed(self.ancestry(one)) for key, value in parent.schema.items()}}
+            return {
+                "$schema": schema.DIALECT,
+                **{key: value for parent in reversed(self.ancestry(one)) for key, value in parent.schema.items()},
+            }
         properties = self.properties(one)
         required = sorted(name for name, body in properties.items() if body["required"])
         bodies = {name: body["schema"] for name, body in properties.items()}
@@ -251,12 +254,15 @@ class Mistakes(ValueError):
 
 
 def judged(batch: Batch, known: Dictionary) -> tuple[list[Type], Dictionary]:
-    """The batch's types in the order in which they can be stored, and the dictionary with them. Raises Mistakes naming all."""
+    """The batch's types in the order in which they can be stored, and the dictionary with them; types that derive from them must
+    still hold. Raises Mistakes naming all."""
     new = {(one.kind, one.full) for one in batch.types}
     others = [one for key, one in known.types.items() if key not in new]
     together = Dictionary([*others, *batch.types], {**known.namespaces, **{one.name: one for one in batch.namespaces}}.values())
     order = _order_or_cycle(batch, known, together)
-    errors = [(one.full, text) for one in order for text in _wrong(one, together)]
+    heirs = [together.types[one.kind, full] for one in order for full in together.derived(one)]
+    affected = dict.fromkeys((heir.kind, heir.full) for heir in [*order, *heirs])
+    errors = [(full, text) for kind, full in affected for text in _wrong(together.types[kind, full], together)]
     if errors:
         raise Mistakes(errors)
     return order, together

@@ -34,7 +34,9 @@ class Value(NamedTuple):
 
     def same(self, other: Value) -> bool:
         """Equality; 1024 MiB is 1 GiB, and 12 is version 12.0."""
-        return self.kind == other.kind and (self.text == other.text if self.kind in ("string", "list", "map") else self.number == other.number)
+        return self.kind == other.kind and (
+            self.text == other.text if self.kind in ("string", "list", "map") else self.number == other.number
+        )
 
     def ordered(self, other: Value) -> bool:
         """Whether less and more mean something between the two."""

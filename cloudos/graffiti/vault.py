@@ -30,14 +30,18 @@ class Vault:
         try:
             return json.loads(self._keys().decrypt(sealed))
         except InvalidToken:
-            raise VaultError(f"No key of {self.path} opens these credentials; put the old key back on a line below the first one.") from None
+            raise VaultError(
+                f"No key of {self.path} opens these credentials; put the old key back on a line below the first one."
+            ) from None
 
     def renew(self, sealed: bytes) -> bytes:
         """The same secret under the first key. Raises VaultError."""
         try:
             return self._keys().rotate(sealed)
         except InvalidToken:
-            raise VaultError(f"No key of {self.path} opens these credentials; put the old key back on a line below the first one.") from None
+            raise VaultError(
+                f"No key of {self.path} opens these credentials; put the old key back on a line below the first one."
+            ) from None
 
     def add_key(self) -> None:
         """Put a new key in front; the old ones stay, until `renew` was asked for everything. Makes the file where there is none."""

@@ -40,16 +40,41 @@ class Cloud:
                 "hw:cpu_policy": "dedicated", "trait:HW_CPU_X86_AVX2": "required", "resources:VGPU": "1"}),
         ]  # fmt: skip
         self.images = [
-            image.Image.existing(id="i1", name="debian-12", status="active", min_disk=2, min_ram=256, size=400 * 2**20, os_distro="debian",
-                                 os_version="12", os_type="linux", architecture="x86_64", visibility="public", disk_format="qcow2", tags=["lts"],
-                                 hw_disk_bus="virtio", properties={"cinder_img_volume_type": "fast"}),
+            image.Image.existing(
+                id="i1",
+                name="debian-12",
+                status="active",
+                min_disk=2,
+                min_ram=256,
+                size=400 * 2**20,
+                os_distro="debian",
+                os_version="12",
+                os_type="linux",
+                architecture="x86_64",
+                visibility="public",
+                disk_format="qcow2",
+                tags=["lts"],
+                hw_disk_bus="virtio",
+                properties={"cinder_img_volume_type": "fast"},
+            ),
             image.Image.existing(id="i2", name="broken", status="queued", min_disk=0, min_ram=0, os_distro="debian", os_version="13"),
-        ]  # fmt: skip
+        ]
         self.networks = [
-            network.Network(id="n1", name="private", is_router_external=False, status="ACTIVE", is_admin_state_up=True, mtu=1450,
-                            is_shared=False, subnet_ids=["s1"], availability_zones=["nova"]),
-            network.Network(id="n2", name="public", is_router_external=True, status="ACTIVE", is_admin_state_up=True, mtu=1500, is_shared=True),
-        ]  # fmt: skip
+            network.Network(
+                id="n1",
+                name="private",
+                is_router_external=False,
+                status="ACTIVE",
+                is_admin_state_up=True,
+                mtu=1450,
+                is_shared=False,
+                subnet_ids=["s1"],
+                availability_zones=["nova"],
+            ),
+            network.Network(
+                id="n2", name="public", is_router_external=True, status="ACTIVE", is_admin_state_up=True, mtu=1500, is_shared=True
+            ),
+        ]
         self.volume_types = [volume_type.Type(id="v1", name="fast", is_public=True, extra_specs={"volume_backend_name": "ssd",
                                                                                                 "multiattach": "<is> True"})]  # fmt: skip
 
@@ -68,9 +93,13 @@ class Connection:
                            availability_zones=lambda: [availability_zone.AvailabilityZone(name="nova", state={"available": True})],
                            get_limits=self._limits)  # fmt: skip
         self.image = Bag(images=lambda: self._list("images"))
-        self.network = Bag(networks=lambda: self._list("networks"), subnets=lambda: [subnet.Subnet(network_id="n1", ip_version=4, cidr="10.0.0.0/24")],
-                           network_ip_availabilities=self._forbid, availability_zones=lambda: [Bag(name="nova", state="available")],
-                           get_quota=lambda *_, **__: self._neutron())  # fmt: skip
+        self.network = Bag(
+            networks=lambda: self._list("networks"),
+            subnets=lambda: [subnet.Subnet(network_id="n1", ip_version=4, cidr="10.0.0.0/24")],
+            network_ip_availabilities=self._forbid,
+            availability_zones=lambda: [Bag(name="nova", state="available")],
+            get_quota=lambda *_, **__: self._neutron(),
+        )
         self.block_storage = Bag(types=lambda: self._list("volume_types"), get_limits=self._volumes,
                                  availability_zones=lambda: [Bag(name="nova", state={"available": True})])  # fmt: skip
         self.placement = Bag(resource_providers=self._hosts, get=self._placement, resource_provider_inventories=self._inventory)

@@ -96,7 +96,10 @@ def test_residency_and_pools_bar_what_lies_elsewhere(ann, pool):
         return found["bound"], [one["reason"] for one in found["requirements"][0]["reasons"]]
 
     assert reasons(residency={"countries": ["DE"]})[0]
-    assert reasons(residency={"countries": ["FR"]}) == (False, ["pool east is in DE, not in FR", "cloudos.openstack/Flavor.mem_size not >= 1 GB"])
+    assert reasons(residency={"countries": ["FR"]}) == (
+        False,
+        ["pool east is in DE, not in FR", "cloudos.openstack/Flavor.mem_size not >= 1 GB"],
+    )
     assert "pool east is not among those asked for" in reasons(pools=["west"])[1]
 
 
@@ -179,10 +182,20 @@ def test_one_pool_for_all_unless_the_policy_lets_them_apart(served, ann, pool):
     served.cloud.flavors = kept
 
 
-@pytest.mark.parametrize("body, words", [
-    ({}, "nothing to bind"), ({"requirements": [{"id": "a", "capability": "tosca:Compute"}] * 2}, "there twice"),
-    ({"requirements": [{"id": "a", "capability": "tosca:Compute"}], "rules": [{"kind": "same", "of": "zone", "members": ["a", "b"]}]}, "rule for b"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ({}, "nothing to bind"),
+        ({"requirements": [{"id": "a", "capability": "tosca:Compute"}] * 2}, "there twice"),
+        (
+            {
+                "requirements": [{"id": "a", "capability": "tosca:Compute"}],
+                "rules": [{"kind": "same", "of": "zone", "members": ["a", "b"]}],
+            },
+            "rule for b",
+        ),
+    ],
+)
 def test_requests_that_mean_nothing_are_told(ann, body, words):
     answer = ann.post("/v1/match", json=body)
     assert answer.status_code == 400 and words in answer.json()["errors"][0]["message"]

@@ -105,7 +105,10 @@ def test_names_of_projects_do_not_collide_nor_leak(served):
     for caller, title in ((ann, "mine"), (cid, "yours")):
         assert caller.post("/v1/namespaces", json={"name": "shop", "title": title}).status_code == 201
     assert [one["title"] for one in cid.get("/v1/namespaces").json()["namespaces"]] == ["yours"]
-    assert cid.get(ann.get("/v1/namespaces/shop").request.path_url.replace("shop", ann.get("/v1/namespaces/shop").json()["id"])).status_code == 404
+    assert (
+        cid.get(ann.get("/v1/namespaces/shop").request.path_url.replace("shop", ann.get("/v1/namespaces/shop").json()["id"])).status_code
+        == 404
+    )
 
 
 def test_only_admins_load_for_everybody(served):

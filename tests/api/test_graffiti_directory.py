@@ -82,7 +82,20 @@ def test_a_kept_secret_goes_to_no_other_address(served, ann):
 def test_discovery_describes_in_the_words_of_the_dictionary(served, ann):
     pool = graffiti.discovered(served, ann)
     found = {one["name"]: one for one in ann.get("/v1/resources?limit=100").json()["resources"]}
-    assert set(found) == {"m1.tiny", "m1.small", "m1.large", "debian-12", "broken", "private", "public", "fast", "nova", "ssd", "host-1", "mine"}
+    assert set(found) == {
+        "m1.tiny",
+        "m1.small",
+        "m1.large",
+        "debian-12",
+        "broken",
+        "private",
+        "public",
+        "fast",
+        "nova",
+        "ssd",
+        "host-1",
+        "mine",
+    }
     large = {one["type"]: one["properties"] for one in found["m1.large"]["capabilities"]}
     assert large["cloudos.openstack/Flavor"]["mem_size"] == "16384 MiB"
     assert "os-traits/HW_CPU_X86_AVX2" in large and large["os-resource-classes/VGPU"] == {"total": 1}

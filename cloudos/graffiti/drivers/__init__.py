@@ -44,7 +44,7 @@ class Access:
 
 @dataclass
 class Found:
-    """One resource of a provider. `keys`: metadata as the provider has it (extra specs, image properties), which the dictionary explains."""
+    """One resource of a provider. `keys`: metadata as the provider has it (extra specs ...), which the dictionary explains."""
 
     type: str
     native_id: str

@@ -97,8 +97,11 @@ class OpenStack:
         found: dict[str, dict[str, float]] = {}
         with self._failures("read quotas"):
             nova = self.cloud.compute.get_limits().absolute
-            for name, limit, used in (("instances", nova.instances, nova.instances_used), ("cores", nova.total_cores, nova.total_cores_used),
-                                      ("ram", nova.total_ram, nova.total_ram_used)):  # fmt: skip
+            for name, limit, used in (
+                ("instances", nova.instances, nova.instances_used),
+                ("cores", nova.total_cores, nova.total_cores_used),
+                ("ram", nova.total_ram, nova.total_ram_used),
+            ):
                 found[name] = {"limit": limit, "used": used or 0}
             if self._has("block-storage"):
                 cinder = self.cloud.block_storage.get_limits().absolute
@@ -120,7 +123,9 @@ class OpenStack:
         except (exceptions.ForbiddenException, keystone.Forbidden):
             raise NotAllowed(f"The account of {url} may not {what}; give it a role that may, or leave it out of the discovery") from None
         except keystone.Unauthorized:
-            raise LoginFailed(f"{url} refuses user {self._access.login.get('user_name')} in this project; check password, domains, project") from None
+            raise LoginFailed(
+                f"{url} refuses user {self._access.login.get('user_name')} in this project; check password, domains, project"
+            ) from None
         except (keystone.ClientException, exceptions.SDKException, requests.RequestException, OSError) as error:
             # The text of the other side's answer is not ours to show: it may be anything.
             raise DriverError(f"{url} does not {what}: {type(error).__name__}; look whether it answers at all, and at its log") from error
@@ -130,8 +135,14 @@ class OpenStack:
 
     def _flavors(self) -> Iterator[Found]:
         for one in self.cloud.compute.flavors(details=True, get_extra_specs=True):
-            host = {"num_cpus": one.vcpus, "mem_size": f"{one.ram} MiB", "disk_size": f"{one.disk} GiB",
-                    "ephemeral_size": f"{one.ephemeral or 0} GiB", "swap_size": f"{one.swap or 0} MiB", "public": bool(one.is_public)}  # fmt: skip
+            host = {
+                "num_cpus": one.vcpus,
+                "mem_size": f"{one.ram} MiB",
+                "disk_size": f"{one.disk} GiB",
+                "ephemeral_size": f"{one.ephemeral or 0} GiB",
+                "swap_size": f"{one.swap or 0} MiB",
+                "public": bool(one.is_public),
+            }
             yield Found("OS::Nova::Flavor", one.id, one.name, one.description, capabilities=[_capability("host", "Flavor", host)],
                         properties={"vcpus": one.vcpus, "ram": f"{one.ram} MiB", "disk": f"{one.disk} GiB",
                                     "extra_specs": dict(one.extra_specs or {})},
@@ -167,9 +178,17 @@ class OpenStack:
             if one.is_router_external:
                 capabilities.append(_capability("floating_ips", "FloatingIPPool", {**link, **free.get(one.id, {})}))
             zones = list(one.availability_zones or [])
-            yield Found("OS::Neutron::Net", one.id, one.name, one.description or None, zone=zones[0] if len(zones) == 1 else "",
-                        properties={**link, "zones": zones}, capabilities=capabilities, tags=list(one.tags or []),
-                        health="ok" if one.status == "ACTIVE" and one.is_admin_state_up is not False else str(one.status).lower())  # fmt: skip
+            yield Found(
+                "OS::Neutron::Net",
+                one.id,
+                one.name,
+                one.description or None,
+                zone=zones[0] if len(zones) == 1 else "",
+                properties={**link, "zones": zones},
+                capabilities=capabilities,
+                tags=list(one.tags or []),
+                health="ok" if one.status == "ACTIVE" and one.is_admin_state_up is not False else str(one.status).lower(),
+            )
 
     def _free_addresses(self) -> dict[str, dict[str, int]]:
         """By network; empty where only administrators may ask."""
@@ -177,7 +196,9 @@ class OpenStack:
             found = list(self.cloud.network.network_ip_availabilities())
         except (exceptions.ForbiddenException, exceptions.NotFoundException):
             return {}
-        return {one.network_id: {"addresses_total": one.total_ips, "addresses_available": max(0, one.total_ips - one.used_ips)} for one in found}
+        return {
+            one.network_id: {"addresses_total": one.total_ips, "addresses_available": max(0, one.total_ips - one.used_ips)} for one in found
+        }
 
     def _volume_types(self) -> Iterator[Found]:
         if not self._has("block-storage"):
@@ -200,13 +221,22 @@ class OpenStack:
             serves.setdefault(one.name, {})["network"] = one.state == "available"
         for name, kinds in sorted(serves.items()):
             place = {"serves": sorted(kinds), "available": all(kinds.values())}
-            yield Found("OS::Nova::AvailabilityZone", name, name, zone=name, properties=place,
-                        capabilities=[_capability("place", "AvailabilityZone", place)], health="ok" if place["available"] else "unavailable")  # fmt: skip
+            yield Found(
+                "OS::Nova::AvailabilityZone",
+                name,
+                name,
+                zone=name,
+                properties=place,
+                capabilities=[_capability("place", "AvailabilityZone", place)],
+                health="ok" if place["available"] else "unavailable",
+            )
 
     def _aggregates(self) -> Iterator[Found]:
         for one in self.cloud.compute.aggregates():
             metadata = dict(one.metadata or {})
-            place = _some({"zone": one.availability_zone, "hosts": len(one.hosts or []), "metadata": metadata, "available": bool(one.hosts)})
+            place = _some(
+                {"zone": one.availability_zone, "hosts": len(one.hosts or []), "metadata": metadata, "available": bool(one.hosts)}
+            )
             yield Found("OS::Nova::Aggregate", str(one.uuid or one.id), one.name, zone=one.availability_zone or "", properties=place,
                         keys=metadata, capabilities=[_capability("place", "Aggregate", place)])  # fmt: skip
 
@@ -222,9 +252,19 @@ class OpenStack:
                              if not trait.startswith("CUSTOM_")]  # fmt: skip
             for name, each in sorted(stock.items()):
                 if not name.startswith("CUSTOM_"):
-                    capabilities.append({"name": name, "type": f"os-resource-classes/{name}", "properties": _inventory(each, usages.get(name, 0))})
-            yield Found("OS::Placement::ResourceProvider", one.id, one.name, capabilities=capabilities, properties={
-                "traits": sorted(traits), "inventory": {name: _inventory(each, usages.get(name, 0)) for name, each in sorted(stock.items())}})  # fmt: skip
+                    capabilities.append(
+                        {"name": name, "type": f"os-resource-classes/{name}", "properties": _inventory(each, usages.get(name, 0))}
+                    )
+            yield Found(
+                "OS::Placement::ResourceProvider",
+                one.id,
+                one.name,
+                capabilities=capabilities,
+                properties={
+                    "traits": sorted(traits),
+                    "inventory": {name: _inventory(each, usages.get(name, 0)) for name, each in sorted(stock.items())},
+                },
+            )
 
     def _key_pairs(self) -> Iterator[Found]:
         for one in self.cloud.compute.keypairs():
@@ -233,9 +273,35 @@ class OpenStack:
 
 
 # What an image says of itself that is no metadata.
-_IMAGE_OWN = frozenset(("id", "name", "status", "checksum", "os_hash_algo", "os_hash_value", "file", "schema", "self", "direct_url", "owner", "size",
-                        "virtual_size", "created_at", "updated_at", "min_disk", "min_ram", "protected", "os_hidden", "visibility", "url",
-                        "disk_format", "container_format", "store", "stores"))  # fmt: skip
+_IMAGE_OWN = frozenset(
+    (
+        "id",
+        "name",
+        "status",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+        "file",
+        "schema",
+        "self",
+        "direct_url",
+        "owner",
+        "size",
+        "virtual_size",
+        "created_at",
+        "updated_at",
+        "min_disk",
+        "min_ram",
+        "protected",
+        "os_hidden",
+        "visibility",
+        "url",
+        "disk_format",
+        "container_format",
+        "store",
+        "stores",
+    )
+)
 
 
 def _capability(name: str, type_: str, properties: Mapping[str, Any]) -> dict[str, Any]:

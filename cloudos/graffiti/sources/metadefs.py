@@ -35,7 +35,9 @@ def batch(documents: Iterable[Mapping[str, Any]]) -> Batch:
 def write(namespace: Namespace, types: Iterable[Type]) -> dict[str, Any]:
     """The document of a namespace, equal to the one that it was read from."""
     document: dict[str, Any] = {"namespace": namespace.name}
-    document |= {key: value for key, value in (("display_name", namespace.title), ("description", namespace.description)) if value is not None}
+    document |= {
+        key: value for key, value in (("display_name", namespace.title), ("description", namespace.description)) if value is not None
+    }
     document |= {key: value for key, value in namespace.extra.items() if key != "lists"}
     lists = namespace.extra.get("lists", ["objects", "resource_type_associations"])
     if "resource_type_associations" in lists:
@@ -72,8 +74,18 @@ def _read(document: Mapping[str, Any]) -> tuple[Namespace, list[Type]]:
     types = []
     if "properties" in document:
         schema = {"type": "object", "properties": document["properties"]}
-        types.append(Type("capability", name, name.rpartition("::")[2], schema=schema, title=document.get("display_name"),
-                          description=document.get("description"), definition={"part": "namespace", "position": 0}, aliases=(name,)))  # fmt: skip
+        types.append(
+            Type(
+                "capability",
+                name,
+                name.rpartition("::")[2],
+                schema=schema,
+                title=document.get("display_name"),
+                description=document.get("description"),
+                definition={"part": "namespace", "position": 0},
+                aliases=(name,),
+            )
+        )
     for position, body in enumerate(document.get("objects") or (), 1):
         rest = {key: value for key, value in body.items() if key not in ("name", "description", "properties", "required")}
         schema = {"type": "object", **{key: body[key] for key in ("properties", "required") if key in body}}

@@ -26,7 +26,7 @@ def normative() -> Batch:
 
 
 def load(path: Path) -> Batch:
-    """The types that a document defines; its namespace is its profile, its namespace, its template's name or its file's. Raises ValueError."""
+    """The types that a document defines; its namespace is its profile, namespace or name, else the file's. Raises ValueError."""
     problems = Problems()
     library = Library(FileResolver(), problems, standard.documents, Limits())
     document = library.read(Location(DirectoryTree(path.absolute().parent), path.name))

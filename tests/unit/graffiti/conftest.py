@@ -1,4 +1,4 @@
-"""A database in memory, a dictionary of a few TOSCA types and ours, and resources made from few words."""
+"""A database in memory, a dictionary of TOSCA's types and ours, and resources made from few words."""
 
 import subprocess
 from pathlib import Path
@@ -10,33 +10,16 @@ from sqlalchemy.orm import Session
 
 from cloudos.eden.db import Base
 from cloudos.graffiti import index, models, sources
-from cloudos.graffiti.sources import tosca
 from cloudos.graffiti.types import Dictionary, judged
 
 ROOT = Path(__file__).parents[3]
-SIZE = {"type": "scalar-unit.size", "required": False, "constraints": [{"greater_or_equal": "0 MB"}]}
-TEXT = {"type": "string", "required": False}
-# The part of TOSCA 1.3's normative types that ours derive from, in as few words as possible.
-NORMATIVE = {
-    "namespace": "tosca",
-    "capability_types": {
-        "tosca.capabilities.Root": {}, "tosca.capabilities.Attachment": {"derived_from": "tosca.capabilities.Root"},
-        "tosca.capabilities.network.Linkable": {"derived_from": "tosca.capabilities.Root"},
-        "tosca.capabilities.Container": {"derived_from": "tosca.capabilities.Root"},
-        "tosca.capabilities.Compute": {"derived_from": "tosca.capabilities.Container", "properties": {
-            "num_cpus": {"type": "integer", "required": False, "constraints": [{"greater_or_equal": 1}]},
-            "mem_size": SIZE, "disk_size": SIZE}},
-        "tosca.capabilities.OperatingSystem": {"derived_from": "tosca.capabilities.Root", "properties": {
-            "architecture": TEXT, "type": TEXT, "distribution": TEXT, "version": {"type": "version", "required": False}}},
-    },
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def dictionary() -> Dictionary:
     """TOSCA's types and ours, os-traits and os-resource-classes."""
     known = Dictionary([])
-    for batch in (tosca.batch(NORMATIVE), *map(sources.load, ("os-traits", "os-resource-classes", "openstack"))):
+    for batch in map(sources.load, ("tosca", "os-traits", "os-resource-classes", "openstack")):
         known = judged(batch, known)[1]
     return known
 
@@ -67,7 +50,9 @@ def make_pool(session: Session, name: str = "east", **columns) -> models.Pool:
     return pool
 
 
-def make_resource(session: Session, dictionary: Dictionary, name: str, type_: str = "OS::Nova::Flavor", pool=None, capabilities=(), **columns):
+def make_resource(
+    session: Session, dictionary: Dictionary, name: str, type_: str = "OS::Nova::Flavor", pool=None, capabilities=(), **columns
+):
     """A resource with its indexes; `capabilities`: (name, type, properties)."""
     resolved = index.resolved([{"name": one, "type": kind, "properties": body} for one, kind, body in capabilities], dictionary)
     one = models.Resource(**{"name": name, "native_id": name, "type": type_, "pool_id": pool.id if pool else None,
@@ -99,7 +84,10 @@ def glance(tmp_path_factory) -> Path:
     end = next(number for number, line in enumerate(lines[1:], 1) if not line.startswith(" "))
     directory = tmp_path_factory.mktemp("glance")
     (directory / "glance.lock").write_text("\n".join(line.split("#")[0] for line in lines[:end]).rstrip().rstrip("\\") + "\n")
-    subprocess.run(["uv", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", directory / "glance.lock", "--target", directory / "in"],
-                   check=True, timeout=120)  # fmt: skip
+    subprocess.run(
+        ["uv", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", directory / "glance.lock", "--target", directory / "in"],
+        check=True,
+        timeout=120,
+    )
     (found,) = directory.glob("in/**/metadefs")
     return found

@@ -29,7 +29,9 @@ def test_versions_compare_by_their_parts():
     assert value("12", "version").same(value("12.0.0", "version"))
 
 
-@pytest.mark.parametrize("raw, kind", [("fast", "number"), ("4", "size"), ("4 lightyears", "size"), ("x.y", "version"), ("maybe", "boolean")])
+@pytest.mark.parametrize(
+    "raw, kind", [("fast", "number"), ("4", "size"), ("4 lightyears", "size"), ("x.y", "version"), ("maybe", "boolean")]
+)
 def test_values_of_another_kind_are_refused(raw, kind):
     with pytest.raises(NotComparable):
         value(raw, kind)
@@ -38,10 +40,18 @@ def test_values_of_another_kind_are_refused(raw, kind):
 FORMS = [
     {"capabilities": [{"host": {"properties": [{"mem_size": {"greater_or_equal": "2 GB"}}, {"num_cpus": {"in_range": [2, 4]}}]}}]},
     {"capabilities": {"host": {"properties": {"mem_size": {"greater_or_equal": "2 GB"}, "num_cpus": {"in_range": [2, 4]}}}}},
-    {"capabilities": {"host": {"properties": {"mem_size": [{"greater_or_equal": "2 GB"}], "num_cpus": [{"$in_range": ["$value", [2, 4]]}]}}}},
-    {"$and": [{"$greater_or_equal": [{"$get_property": ["SELF", "CAPABILITY", "host", "mem_size"]}, "2 GB"]},
-              {"$in_range": [{"$get_property": ["SELF", "CAPABILITY", "host", "num_cpus"]}, [2, 4]]}]},
-]  # fmt: skip
+    {
+        "capabilities": {
+            "host": {"properties": {"mem_size": [{"greater_or_equal": "2 GB"}], "num_cpus": [{"$in_range": ["$value", [2, 4]]}]}}
+        }
+    },
+    {
+        "$and": [
+            {"$greater_or_equal": [{"$get_property": ["SELF", "CAPABILITY", "host", "mem_size"]}, "2 GB"]},
+            {"$in_range": [{"$get_property": ["SELF", "CAPABILITY", "host", "num_cpus"]}, [2, 4]]},
+        ]
+    },
+]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -99,8 +109,30 @@ def test_reasons_say_what_is_there_and_what_was_wanted(session, dictionary):
     assert reasons == ["host.mem_size 512 MB < 2 GB wanted", "host.num_cpus 1 is not in [2, 4] as wanted"]
 
 
-VALUES = [1, 2, 4, 8, "1 GB", "512 MB", "2 GiB", "debian", "Debian", "de_bian%", "12.4", "3.10", True, "false", ["a", "b"], ["a"], [], {"k": 1},
-          {"k": "x", "l": 2}, "", "a b", "10 s"]  # fmt: skip
+VALUES = [
+    1,
+    2,
+    4,
+    8,
+    "1 GB",
+    "512 MB",
+    "2 GiB",
+    "debian",
+    "Debian",
+    "de_bian%",
+    "12.4",
+    "3.10",
+    True,
+    "false",
+    ["a", "b"],
+    ["a"],
+    [],
+    {"k": 1},
+    {"k": "x", "l": 2},
+    "",
+    "a b",
+    "10 s",
+]
 NAMES = ["size", "version", "name_", "zones", "map"]
 
 
