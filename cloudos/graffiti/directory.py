@@ -15,7 +15,7 @@ from cloudos.eden.policy import visible
 from cloudos.graffiti import conditions, index
 from cloudos.graffiti.drivers import Found
 from cloudos.graffiti.filters import Filter
-from cloudos.graffiti.models import Capability, Pool, Property, Resource, Tag, Word
+from cloudos.graffiti.models import Capability, Pool, Property, Resource, ResourceTag, Word
 from cloudos.graffiti.types import Dictionary, Type
 
 FACETS = {"type": Resource.type, "pool": Resource.pool_id, "region": Resource.region, "zone": Resource.zone, "provider": Resource.provider,
@@ -114,7 +114,7 @@ class Search:
         if asked.get("node_filter"):
             joint = conditions.read(asked["node_filter"], "/node_filter")
             where.append(Filter(joint, dictionary, self._types).sql())
-        where += [sa.exists().where(Tag.resource_id == Resource.id, Tag.tag == tag) for tag in asked.get("tags") or ()]
+        where += [sa.exists().where(ResourceTag.resource_id == Resource.id, ResourceTag.tag == tag) for tag in asked.get("tags") or ()]
         where += [_has_word(word) for word in index.words(asked.get("text") or "")[:MOST_WORDS]]
         where += [FACETS[name] == asked[name] for name in ("pool", "region", "zone", "provider", "health", "source") if asked.get(name)]
         if not asked.get("vanished"):
@@ -139,7 +139,7 @@ class Search:
             column = FACETS[name]
             statement = sa.select(column, count).where(*self.where)
         elif name in ("tag", "capability"):
-            table, column = (Tag, Tag.tag) if name == "tag" else (Capability, Capability.type)
+            table, column = (ResourceTag, ResourceTag.tag) if name == "tag" else (Capability, Capability.type)
             statement = sa.select(column, count).join(Resource, Resource.id == table.resource_id).where(*self.where)
         else:
             column = Property.text

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from cloudos.graffiti import schema
 from cloudos.graffiti.filters import Found
-from cloudos.graffiti.models import Capability, Property, Resource, Tag, Word
+from cloudos.graffiti.models import Capability, Property, Resource, ResourceTag, Word
 from cloudos.graffiti.types import Dictionary
 from cloudos.graffiti.values import spread
 
 WORD = re.compile(r"[^\W_]+")
 LONGEST_WORD, MOST_WORDS, AT_ONCE = 64, 200, 500
-INDEXES = (Capability, Property, Tag, Word)
+INDEXES = (Capability, Property, ResourceTag, Word)
 
 
 def words(text: str) -> list[str]:
@@ -86,7 +86,7 @@ def rows(resource: Resource, dictionary: Dictionary) -> dict[type, list[dict[str
         Capability: [{"resource_id": resource.id, "name": one["name"], "type": one["type"]} for one in resource.capabilities],
         Property: [{"resource_id": resource.id, "capability": capability, "type": type_, "name": name, "kind": value.kind,
                     "number": value.number, "text": value.text} for capability, type_, name, value in found],
-        Tag: [{"resource_id": resource.id, "tag": tag} for tag in dict.fromkeys(resource.tags)],
+        ResourceTag: [{"resource_id": resource.id, "tag": tag} for tag in dict.fromkeys(resource.tags)],
         Word: [{"resource_id": resource.id, "word": word} for word in words(" ".join(texts))],
     }  # fmt: skip
 

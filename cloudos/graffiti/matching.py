@@ -20,7 +20,7 @@ from cloudos.eden.policy import visible
 from cloudos.graffiti import conditions
 from cloudos.graffiti.directory import names_of
 from cloudos.graffiti.filters import Filter, Found
-from cloudos.graffiti.models import Capability, Claim, Pool, Property, Resource, Tag
+from cloudos.graffiti.models import Capability, Claim, Pool, Property, Resource, ResourceTag
 from cloudos.graffiti.types import Dictionary, Type, UnknownType
 from cloudos.graffiti.values import Value, scalar
 
@@ -133,9 +133,8 @@ class Matcher:
 
     def _match(self, one: Wanted) -> Match:
         base = self._base(one)
-        good = sa.and_(
-            self._usable(), one.filter.sql(), *[sa.exists().where(Tag.resource_id == Resource.id, Tag.tag == tag) for tag in one.tags]
-        )
+        tagged = [sa.exists().where(ResourceTag.resource_id == Resource.id, ResourceTag.tag == tag) for tag in one.tags]
+        good = sa.and_(self._usable(), one.filter.sql(), *tagged)
         rows = self._judged(base, good)
         fitting, others = ([row for row in rows if row.good == flag] for flag in (1, 0))
         values = self._values([*fitting, *others], one.filter.names | (_counted() if fitting else frozenset()), one.filter.keyed)
@@ -222,7 +221,7 @@ class Matcher:
     def _explain(self, one: Wanted, rows: Sequence[Any], values: Mapping[str, list[Found]], found: Match) -> None:
         tags: dict[str, set[str]] = defaultdict(set)
         if one.tags:
-            for tag in self._session.scalars(sa.select(Tag).where(Tag.resource_id.in_([row.id for row in rows]))):
+            for tag in self._session.scalars(sa.select(ResourceTag).where(ResourceTag.resource_id.in_([row.id for row in rows]))):
                 tags[tag.resource_id].add(tag.tag)
         judged = []
         for row in rows:

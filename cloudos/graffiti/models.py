@@ -162,7 +162,7 @@ class Word(Base):
     resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
-class Tag(Base):
+class ResourceTag(Base):
     """Index: a tag of a resource."""
 
     __tablename__ = "resource_tag"
@@ -200,4 +200,4 @@ class Claim(Base):
     expires_at: Mapped[datetime.datetime | None] = mapped_column(Moment)
 
 
-TABLES: tuple[Any, ...] = (StoredNamespace, StoredType, Edition, Pool, Resource, Capability, Property, Word, Tag, Binding, Claim)
+TABLES: tuple[Any, ...] = (StoredNamespace, StoredType, Edition, Pool, Resource, Capability, Property, Word, ResourceTag, Binding, Claim)
