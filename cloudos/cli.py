@@ -10,6 +10,7 @@ import click
 
 from cloudos import home
 from cloudos.bundle.cli import bundle
+from cloudos.eve.cli import eve
 from cloudos.focus.cli import focus
 from cloudos.model import inventory as inventories
 from cloudos.model.difference import diff
@@ -120,5 +121,6 @@ def _host(host: Host) -> list[str]:
 
 
 main.add_command(bundle)
+main.add_command(eve)
 main.add_command(focus)
 main.add_command(runs)

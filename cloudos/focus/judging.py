@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
+
+from oslo_log import log
 
 from cloudos import tosca
 from cloudos.tosca.archive import open_archive
@@ -16,6 +19,7 @@ from cloudos.tosca.problems import Problems
 from cloudos.tosca.resolver import Location, Refused, Resolver, Tree
 from cloudos.tosca.source import MAP, Limits, Node, Source, parse
 
+LOG = log.getLogger(__name__)
 LIMITS = Limits(size=16_000_000)
 CONTENT_TYPES = {"tosca": "application/yaml", "hot": "application/yaml", "yaml": "application/yaml", "json": "application/json",
                  "xml": "application/xml", "csar": "application/zip", "other": "application/octet-stream"}  # fmt: skip
@@ -101,7 +105,16 @@ def files_of(content: bytes) -> dict[str, str | None]:
 
 
 def judge(content: bytes, format: str, name: str, resolver: Resolver) -> Judgement:
-    """Judge a content; `name` is what problems show as the file."""
+    """Judge a content; `name` is what problems show as the file. A mistake of the judge is told as such, and never lost."""
+    try:
+        return _judged(content, format, name, resolver)
+    except Exception:
+        LOG.exception("The judge failed on %s (sha256 %s)", name, hashlib.sha256(content).hexdigest())
+        message = "the judge itself failed on this content; the service's log has its traceback"
+        return _report("cloudos.tosca", [_problem(name, 1, 1, "judge.failed", "unreadable", message, "Report it with the content.")], 3)
+
+
+def _judged(content: bytes, format: str, name: str, resolver: Resolver) -> Judgement:
     if format == "tosca":
         return _template(tosca.load(Location(Alone(name, content), name), resolver=resolver, limits=LIMITS), name)
     if format == "csar":
@@ -143,8 +156,11 @@ def _names(template: Template) -> set[tuple[str, str]]:
 
 
 def defined(content: bytes, format: str) -> set[tuple[str, str]]:
-    """Types that a document defines, and the profile that it is, read from its text alone."""
-    if format != "tosca":
+    """Types that a document defines, and the profile that it is, read from its text alone.
+
+    Collections of types without a version, as the normative ones come, count as well.
+    """
+    if format not in ("tosca", "yaml"):
         return set()
     root = parse(content, Source("content", modern=False), Problems(), LIMITS)
     found: set[tuple[str, str]] = set()

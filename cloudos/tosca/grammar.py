@@ -12,7 +12,7 @@ import yaml
 
 from cloudos.tosca import scalars
 from cloudos.tosca.problems import Problems, nearest
-from cloudos.tosca.source import LIST, MAP, SCALAR, Node
+from cloudos.tosca.source import LIST, MAP, SCALAR, Node, boolean
 
 COMMON = {"description": "string", "metadata": "metadata"}
 DIALECTS = {True: "2.0", False: "1.x"}
@@ -37,6 +37,7 @@ class Entity:
     keys: dict[str, Keyname]
     short: str | None
     rest: str | None
+    open: bool  # whether unknown keynames are kept, with a warning
 
 
 class Fields(dict[str, Node]):
@@ -46,6 +47,10 @@ class Fields(dict[str, Node]):
         super().__init__(found)
         self.node = node
 
+    def absent(self, key: str) -> bool:
+        """Whether a keyname is not there at all; one of the wrong shape was told already."""
+        return key not in self and self.node.kind != LIST and self.node.get(key) is None
+
     def text(self, key: str) -> str | None:
         """The text of a keyname, None when it is not there or not text."""
         node = self.get(key)
@@ -53,8 +58,8 @@ class Fields(dict[str, Node]):
 
     def flag(self, key: str, default: bool) -> bool:
         """A boolean."""
-        node = self.get(key)
-        return node.value if node is not None and isinstance(node.value, bool) else default
+        found = boolean(self[key]) if key in self else None
+        return default if found is None else found
 
     def texts(self, key: str) -> list[Node]:
         """The elements of a list of texts."""
@@ -88,22 +93,26 @@ def read(entity: str, node: Node, problems: Problems) -> Fields:
     if node.kind == SCALAR and node.value is None:
         found = {}
     elif node.kind != MAP:
-        found = {known.keys[known.short].name: node} if known.short and _fits_short(node, known) else None
+        found = {known.short: node} if known.short and _fits_short(node, known) else None
         if found is None:
-            wanted = f"a map or {_word(known.keys[known.short].shape)}" if known.short else "a map"
+            wanted = f"a map or {_word(_shape(known, known.short))}" if known.short else "a map"
             problems.add("key.shape", node.place, f"{_title(entity)} is {node.words()}, must be {wanted}", "Correct it.")
             found = {}
     else:
         found = _keys(known, node, problems)
+    fields = Fields(node, found)
     for key, spec in known.keys.items():
-        if spec.mandatory and spec.name not in found:
+        if spec.mandatory and spec.name not in found and fields.absent(key):
             problems.add("key.missing", node.place, f"{_title(entity)} lacks {key}", f"Add {key}.")
-    return Fields(node, found)
+    return fields
 
 
 def _fits_short(node: Node, known: Entity) -> bool:
-    shape = known.keys[known.short or ""].shape
-    return shape == "any" or isinstance(node.value, str) or known.name == "parameter"
+    return isinstance(node.value, str) or _shape(known, known.short) == "any"
+
+
+def _shape(known: Entity, name: str | None) -> str:
+    return next(spec.shape for spec in known.keys.values() if spec.name == name)
 
 
 def _keys(known: Entity, node: Node, problems: Problems) -> dict[str, Node]:
@@ -118,6 +127,9 @@ def _keys(known: Entity, node: Node, problems: Problems) -> dict[str, Node]:
                 found[spec.name] = value
         elif known.rest:
             rest.append((key, value))
+        elif known.open:
+            problems.add("key.extension", key, f"{key.text} is no keyname of {_title(known.name)}", nearest(key.text, known.keys))
+            found[key.text or ""] = value
         else:
             problems.add("key.unknown", key, f"{key.text} is no keyname of {_title(known.name)}", nearest(key.text, known.keys))
     if rest and known.rest:
@@ -155,6 +167,8 @@ def _collection(node: Node, outer: str, inner: str, title: str, problems: Proble
         return _names(node.items, title, problems)
     good = True
     for item in node.value:
+        if outer == "named" and not node.source.modern and _dedented(item, inner, title, problems):
+            continue
         if outer == "named" and (item.kind != MAP or len(item.items) != 1):
             problems.add("key.shape", item, f"an entry of {title} must be a map with one key", "Indent its content below the key.")
             good = False
@@ -162,6 +176,20 @@ def _collection(node: Node, outer: str, inner: str, title: str, problems: Proble
             problems.add("key.shape", item, f"an entry of {title} is {item.words()}, must be text", "Correct it.")
             good = False
     return good or outer == "named"
+
+
+def _dedented(item: Node, entity: str, title: str, problems: Problems) -> bool:
+    """Whether an entry's content stands beside its name instead of below it; then it is put there (1.x)."""
+    if item.kind != MAP or len(item.items) < 2 or not item.items[0][1].empty:
+        return False
+    (name, _), *content = item.items
+    if name.text in entities()[False][entity].keys or any(key.text not in entities()[False][entity].keys for key, _ in content):
+        return False
+    inner = Node(item.source, content[0][0].line, content[0][0].column, MAP)
+    inner.items, inner.lead = content, name
+    item.items = [(name, inner)]
+    problems.add("key.indent", content[0][0], f"the content of {name.text} in {title} stands beside it", "Indent it.")
+    return True
 
 
 def _names(items: list[tuple[Node, Node]], title: str, problems: Problems) -> bool:
@@ -178,7 +206,7 @@ def _scalar_fits(node: Node, shape: str) -> bool:
         return shape == "string" or scalars.version(node.text) is not None
     checks = {
         "string": lambda: isinstance(node.value, str),
-        "boolean": lambda: isinstance(node.value, bool),
+        "boolean": lambda: boolean(node) is not None,
         "integer": lambda: isinstance(node.value, int) and not isinstance(node.value, bool),
         "version": lambda: isinstance(node.value, str) and scalars.version(node.value) is not None,
         "metadata": lambda: node.kind == MAP,
@@ -188,7 +216,13 @@ def _scalar_fits(node: Node, shape: str) -> bool:
 
 
 def _word(shape: str) -> str:
-    words = {"string": "text", "metadata": "a map", "imports": "a list", "version": "a version like 1.0 (in quotes) or 1.0.0", "any": "a value"}
+    words = {
+        "string": "text",
+        "metadata": "a map",
+        "imports": "a list",
+        "version": "a version like 1.0 (in quotes) or 1.0.0",
+        "any": "a value",
+    }
     return words.get(shape, f"a {shape}" if shape in ("boolean",) else f"an {shape}" if shape == "integer" else "a map")
 
 
@@ -200,13 +234,19 @@ def _title(entity: str) -> str:
 def entities() -> dict[bool, dict[str, Entity]]:
     """The grammar by dialect (True: 2.0) and entity."""
     text = (resources.files("cloudos.tosca") / "data" / "grammar.yml").read_text(encoding="utf-8")
-    table = yaml.load(text, yaml.CSafeLoader)  # noqa: S506 - a safe loader, in C
+    table = yaml.load(text, yaml.CSafeLoader)
     return {modern: {name: _entity(name, body, modern) for name, body in table.items()} for modern in DIALECTS}
 
 
 def _entity(name: str, body: dict, modern: bool) -> Entity:
     shapes = {**COMMON, **body.get("both", {}), **body.get(DIALECTS[modern], {})}
-    return Entity(name, {key: _keyname(key, str(shape)) for key, shape in shapes.items()}, body.get("short"), None if modern else body.get("rest"))
+    return Entity(
+        name,
+        {key: _keyname(key, str(shape)) for key, shape in shapes.items()},
+        body.get("short"),
+        None if modern else body.get("rest"),
+        not modern and "open" in body,
+    )
 
 
 def _keyname(key: str, text: str) -> Keyname:

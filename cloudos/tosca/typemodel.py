@@ -55,6 +55,7 @@ class Type:
     lineage: tuple[Any, ...] = ()
     metadata: dict = field(default_factory=dict)
     document: Any = field(default=None, repr=False)
+    finished: bool = False  # shared by many loads, and never changed again
     properties: dict[str, Property] = field(default_factory=dict)
     attributes: dict[str, Property] = field(default_factory=dict)
 
@@ -175,6 +176,7 @@ class RequirementDefinition:
     filters: list[Node] = field(default_factory=list)
     least: float = 0
     most: float = UNLIMITED
+    stated: bool = True  # whether the range is written; 1.x assumes [1, 1] otherwise
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from cloudos.tosca.functions import CONSTRAINTS, BadArguments, Malformed, call_o
 from cloudos.tosca.model import INVALID, Reference, Template, Value, unknown
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.scalars import Quantity
-from cloudos.tosca.source import LIST, MAP, SCALAR, Node
+from cloudos.tosca.source import LIST, MAP, SCALAR, Node, boolean
 from cloudos.tosca.typemodel import Condition, Property, Schema
 from cloudos.tosca.types import STRING, Types
 
@@ -48,7 +48,11 @@ class Checker:
         if state is None and value.node is not None:
             self._state[id(value)] = False
             schema = value.definition.schema if value.definition else None
-            value.value = self.value(value.node, schema, Context(value.owner))
+            try:
+                value.value = self.value(value.node, schema, Context(value.owner))
+            except RecursionError:
+                self.problems.add("function.depth", value.place, "the value depends on too many others", "Shorten the chain.")
+                value.value = INVALID
             self._state[id(value)] = True
         elif state is False:
             message = f"the value of {value.definition.name if value.definition else 'this'} depends on itself"
@@ -190,10 +194,7 @@ class Checker:
     def holds(self, condition: Condition, context: Context) -> bool | None:
         """Whether a condition is true; None when that is not known yet, or the condition itself is wrong."""
         try:
-            if condition.operator is None:
-                found = self.value(condition.node, None, context)
-            else:
-                found = self._operator(condition, context)
+            found = self.value(condition.node, None, context) if condition.operator is None else self._operator(condition, context)
         except BadArguments as error:
             self.problems.add("constraint.invalid", condition.node, str(error), "Correct the condition or the value.")
             return None
@@ -245,6 +246,21 @@ def _base64(node: Node) -> bool:
     return True
 
 
+def _text(checker: Checker, node: Node, schema: Schema, context: Context) -> Any:
+    """Text; 1.x also takes a number as it is written."""
+    if isinstance(node.value, str):
+        return node.value if context.final else literal(node)
+    if node.source.modern or isinstance(node.value, bool) or not isinstance(node.value, int | float):
+        return checker._wrong(node, schema)
+    checker.problems.add("value.text", node, f"{node.text} is a number, taken as text", f'Write "{node.text}".')
+    return node.text
+
+
+def _boolean(checker: Checker, node: Node, schema: Schema) -> Any:
+    found = boolean(node)
+    return checker._wrong(node, schema) if found is None else found
+
+
 def _version(checker: Checker, node: Node, schema: Schema) -> Any:
     """Text; 1.x also takes what YAML reads as a number, as it is written."""
     text = node.value if node.source.modern else node.text
@@ -262,10 +278,10 @@ def _is_integer(node: Node) -> bool:
 
 
 CHECKS: dict[str, Callable[[Checker, Node, Schema, Context], Any]] = {
-    "string": _plain(lambda node: isinstance(node.value, str)),
+    "string": lambda checker, node, schema, context: _text(checker, node, schema, context),
     "integer": _plain(_is_integer),
     "float": _plain(lambda node: _is_integer(node) or isinstance(node.value, float)),
-    "boolean": _plain(lambda node: isinstance(node.value, bool)),
+    "boolean": lambda checker, node, schema, context: _boolean(checker, node, schema),
     "timestamp": _plain(lambda node: scalars.timestamp(node.value, node.source.modern) is not None),
     "version": lambda checker, node, schema, context: _version(checker, node, schema),
     "bytes": _plain(_base64),

@@ -5,6 +5,7 @@ Keystone is not there: a layer does what keystonemiddleware does once Keystone h
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -22,7 +23,9 @@ from werkzeug.serving import make_server
 from cloudos.eden import auth, config
 from cloudos.eden.app import make_app
 from cloudos.eden.jobs.worker import work_once
+from cloudos.eden.runtime import Runtime
 
+MIGRATED = {}
 ROOT = Path(__file__).parents[2]
 WORKER = "import sys; from cloudos.eden import config; from cloudos.eden.jobs.worker import run; from {module} import SERVICE; " \
          "run(SERVICE, config.load(SERVICE, [sys.argv[1]]))"  # fmt: skip
@@ -114,6 +117,22 @@ def write_conf(directory, data=None, **groups):
     return path
 
 
+def _migrated(service):
+    """A database with the newest schema, made once."""
+    if service.name not in MIGRATED:
+        MIGRATED[service.name] = _migrate(service)
+    return MIGRATED[service.name]
+
+
+def _migrate(service):
+    directory = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, directory)
+    runtime = Runtime(service, config.load(service, [str(write_conf(directory))]))
+    runtime.db_sync()
+    runtime.close()
+    return directory / "data.db"
+
+
 def serve(service, module, directory, monkeypatch, **groups):
     """Start the service in a thread; a generator, as fixtures are."""
     monkeypatch.setattr(auth, "Keystone", lambda application, conf: Tokens(application, conf))
@@ -121,7 +140,8 @@ def serve(service, module, directory, monkeypatch, **groups):
     data = tempfile.mkdtemp(dir="/dev/shm") if os.path.isdir("/dev/shm") else directory
     path = write_conf(directory, data, **groups)
     conf = config.load(service, [str(path)])
-    app = make_app(service, conf, migrate=True)
+    shutil.copy(_migrated(service), Path(data) / "data.db")
+    app = make_app(service, conf)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     served = Served(f"http://127.0.0.1:{server.port}", app, path, directory, module)
