@@ -12,6 +12,7 @@ from cloudos import home
 from cloudos.bundle.cli import bundle
 from cloudos.eve.cli import eve
 from cloudos.focus.cli import focus
+from cloudos.graffiti.cli import graffiti
 from cloudos.model import inventory as inventories
 from cloudos.model.difference import diff
 from cloudos.model.plan import Host, Plan
@@ -124,4 +125,5 @@ def _host(host: Host) -> list[str]:
 main.add_command(bundle)
 main.add_command(eve)
 main.add_command(focus)
+main.add_command(graffiti)
 main.add_command(runs)

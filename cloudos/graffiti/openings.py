@@ -1,0 +1,123 @@
+"""What a template leaves open: requirements that nothing in it fulfils, and what its nodes need of a cloud, after `data/needs.yml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cloudos import tosca
+from cloudos.graffiti.matching import needs
+from cloudos.tosca.model import NodeTemplate, Requirement, Template, Value, plain, unknown
+from cloudos.tosca.resolver import FileResolver, Location, Refused, Tree
+
+SELECTED = {"select", "selectable", "substitute", "substitutable"}
+
+
+class Broken(ValueError):
+    """A template that cannot be read or is not valid; `problems` are cloudos.tosca's."""
+
+    def __init__(self, problems: list[tosca.Problem]):
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class Texts(Tree):
+    """Files that came with a request."""
+
+    def __init__(self, files: Mapping[str, str]):
+        super().__init__("")
+        self._files = files
+
+    def exists(self, name: str) -> bool:
+        """Whether it came."""
+        return name in self._files
+
+    def names(self) -> Iterator[str]:
+        """All of them."""
+        yield from sorted(self._files)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """One file. Raises Refused."""
+        if name not in self._files:
+            raise Refused("import.missing", f"{name} did not come with the template", "Send every file that it imports.")
+        data = self._files[name].encode()
+        if len(data) > limit:
+            raise Refused("limit.size", f"{name} is longer than {limit} bytes", "Split it.")
+        return data
+
+
+def read(files: Mapping[str, str], entry: str, inputs: Mapping[str, Any] | None) -> Template:
+    """The template of a request. Raises Broken; what cannot be deployed yet is no mistake, for that is what is bound here."""
+    report = tosca.load(Location(Texts(files), entry), FileResolver(), inputs)
+    wrong = [one for one in report.problems if one.severity in ("error", "unreadable")]
+    if wrong or report.template is None:
+        raise Broken(wrong or report.problems)
+    return report.template
+
+
+def openings(template: Template) -> dict[str, list[dict[str, Any]]]:
+    """{requirements, rules} of a request to match: as many as the template leaves open, and that linked nodes share a pool."""
+    requirements = [one for node in template.nodes.values() for one in (*_needs(node), *_selected(node))]
+    requirements += [_open(node, one) for node, one in template.unmatched() if _must(one)]
+    nodes = {one["node"] for one in requirements}
+    linked = {tuple(sorted((link.source.name, link.target.name))) for link in template.relationships() if link.source and link.target}
+    rules = [
+        {"kind": "same", "of": "pool", "members": list(pair)} for pair in sorted(linked) if pair[0] != pair[1] and nodes.issuperset(pair)
+    ]
+    return {"requirements": requirements, "rules": rules}
+
+
+def _must(one: Requirement) -> bool:
+    return (one.assigned or not one.optional) and (one.capability_type or one.node_type) is not None and one.count != 0
+
+
+def _open(node: NodeTemplate, one: Requirement) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": f"{node.name}.{one.name}", "node": node.name, "count": _whole(one.count)}
+    if one.capability_type:
+        body["capability"] = one.capability_type.name
+    elif one.node_type:
+        body["type"] = one.node_type.name
+    filters = [filter_.data() for filter_ in one.filters]
+    if filters:
+        body["node_filter"] = filters[0] if len(filters) == 1 else {"$and": filters}
+    return body
+
+
+def _selected(node: NodeTemplate) -> Iterator[dict[str, Any]]:
+    """A node that is not made but found: directive select."""
+    if SELECTED.intersection(node.directives):
+        filter_ = {"node_filter": node.node_filter.data()} if node.node_filter is not None else {}
+        yield {"id": f"{node.name}.node", "node": node.name, "count": 1, "type": node.type.name, **filter_}
+
+
+def _needs(node: NodeTemplate) -> Iterator[dict[str, Any]]:
+    """What a node that is to be made needs of its pool."""
+    if SELECTED.intersection(node.directives):
+        return
+    lines = next((needs()["nodes"][one.name] for one in node.type.lineage if one.name in needs()["nodes"]), {})
+    for name, line in lines.items():
+        source = node.capabilities[line["from"]].properties if line.get("from") in node.capabilities else node.properties
+        conditions = [{key: {operator: value}} for key, operator in (line.get("conditions") or {}).items()
+                      if (value := _known(source.get(key))) is not None]  # fmt: skip
+        body = {"id": f"{node.name}.{name}", "node": node.name, "count": _instances(node), "capability": line["capability"]}
+        yield {**body, "node_filter": {"capabilities": {line["capability"]: {"properties": conditions}}}} if conditions else body
+
+
+def _known(value: Value | None) -> Any:
+    """A value that is known before run time; what is not cannot be asked for."""
+    if value is None or value.value is None or unknown(value.value):
+        return None
+    return plain(value.value)
+
+
+def _instances(node: NodeTemplate) -> int:
+    """How many of a node there will be at first: its count in 2.0, its capability scalable in 1.x."""
+    scalable = node.capabilities.get("scalable")
+    names = ("default_instances", "min_instances")
+    found = [_known(scalable.properties.get(name)) for name in names] if scalable else []
+    first = next((one for one in found if isinstance(one, int)), 1)
+    return max(_whole(node.count), first, 1)
+
+
+def _whole(count: Any) -> int:
+    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 1

@@ -1,0 +1,71 @@
+"""Graffiti as a service of Eden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from cloudos import home
+from cloudos.eden import config, policy
+from cloudos.eden import routes as common
+from cloudos.eden.app import complete
+from cloudos.eden.runtime import Runtime
+from cloudos.eden.service import Quota, Service, Work
+from cloudos.graffiti import pools
+from cloudos.graffiti.models import Binding, Pool, Resource, StoredNamespace, StoredType
+from cloudos.graffiti.problems import PROBLEMS
+from cloudos.graffiti.routes import ROUTES, SCHEMAS
+from cloudos.graffiti.vault import Vault
+
+SYSTEM_KEYS = "/etc/graffiti/pool-keys"
+
+
+def _count(model: Any, *where: Any) -> Callable[[Session, str], int]:
+    def counted(session: Session, project: str) -> int:
+        statement = sa.select(sa.func.count()).select_from(model).where(model.project_id == project, *where)
+        return session.scalar(statement) or 0
+
+    return counted
+
+
+def _types(session: Session, project: str) -> int:
+    statement = sa.select(sa.func.count()).select_from(StoredType).join(StoredNamespace).where(StoredNamespace.project_id == project)
+    return session.scalar(statement) or 0
+
+
+def start(runtime: Runtime) -> pools.Tools:
+    """What handlers and works share; the embedded service makes its own key."""
+    conf = runtime.conf.pools
+    embedded = runtime.conf.api.auth_strategy == "noauth"
+    vault = Vault(conf.key_file or (home.root() / "graffiti" / "pool-keys" if embedded else SYSTEM_KEYS))
+    if embedded and not vault.path.exists():
+        vault.add_key()
+    return pools.Tools(vault, conf)
+
+
+SERVICE = Service(
+    name="graffiti", title="Graffiti", version="1.0", port=21071, routes=complete(ROUTES, "graffiti"),
+    description="Dictionary of capabilities, directory of resources, and binding of requirements to them.",
+    schemas={**common.SCHEMAS, **SCHEMAS}, migrations="cloudos.graffiti:migrations", problems=PROBLEMS, start=start,
+    works={"graffiti.discover": Work(pools.discover, timeout=3600)},
+    options={"pools": pools.OPTIONS},
+    quotas={
+        "namespaces": Quota(100, _count(StoredNamespace), "Namespaces."), "types": Quota(10000, _types, "Types."),
+        "resource_pools": Quota(50, _count(Pool, Pool.state != "deleted"), "Resource pools."),
+        "resources": Quota(10000, _count(Resource, Resource.source == "published"), "Published resources."),
+        "bindings": Quota(1000, _count(Binding, Binding.state.in_(("reserved", "committed"))), "Bindings that are not released."),
+    },
+)  # fmt: skip
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """For oslo-config-generator."""
+    return config.options(SERVICE)
+
+
+def list_rules() -> list[Any]:
+    """For oslopolicy-sample-generator."""
+    return policy.rules(SERVICE)

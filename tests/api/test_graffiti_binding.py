@@ -1,0 +1,209 @@
+"""Binding over HTTP: reasons, joint feasibility, reservations, templates, profiles, drift."""
+
+import time
+
+import pytest
+import yaml
+
+from tests.api import graffiti
+from tests.api.graffiti import POOL
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    yield from graffiti.serve(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def ann(served):
+    graffiti.load_standard(served)
+    return served.as_("ann", "p1", "architect")
+
+
+@pytest.fixture
+def pool(served, ann):
+    return graffiti.discovered(served, ann)
+
+
+def flavor(mem="1 GB", id_="web.flavor", **more):
+    host = {"cloudos.openstack/Flavor": {"properties": [{"mem_size": {"greater_or_equal": mem}}]}}
+    return {"id": id_, "node": id_.split(".")[0], "capability": "cloudos.openstack/Flavor", "node_filter": {"capabilities": host}, **more}
+
+
+def test_the_best_is_chosen_and_every_rejection_has_its_reason(ann, pool):
+    found = ann.post("/v1/match", json={"requirements": [flavor("2 GB")]}).json()
+    one = found["requirements"][0]
+    assert found["bound"] and one["chosen"]["name"] == "m1.small" and one["chosen"]["pool_name"] == "east"
+    assert (one["matched"], one["rejected"]) == (2, 1)
+    assert one["nearest"][0]["reasons"] == ["flavor m1.tiny: cloudos.openstack/Flavor.mem_size 512 MiB < 2 GB wanted"]
+    assert [each["name"] for each in one["candidates"]] == ["m1.small", "m1.large"]
+    assert found["uses"][pool["id"]] == {"instances": 1, "cores": 2, "ram": 2048}
+
+
+def test_nothing_fits_and_says_why(ann, pool):
+    answer = ann.post("/v1/bindings", json={"requirements": [flavor("64 GB")]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "binding.impossible")
+    told = answer.json()["requirements"][0]
+    assert told["reasons"] == [{"reason": "cloudos.openstack/Flavor.mem_size not >= 64 GB", "count": 3}]
+    assert ann.get("/v1/bindings").json()["bindings"] == []
+
+
+def test_quotas_of_the_pool_bound_what_fits_together(ann, pool):
+    def match(count, mem="1 GB"):
+        return ann.post("/v1/match", json={"requirements": [flavor(mem, count=count)]}).json()
+
+    assert match(9)["bound"], "18 cores of small flavors are left"
+    found = match(3, "10 GB")
+    assert not found["bound"] and found["proven"] and "cores 24 > 18 left" in found["reasons"][0]
+
+
+def test_reservations_hold_what_others_then_do_not_get(served, ann, pool):
+    body = {"requirements": [flavor("10 GB", count=2)], "name": "first", "scope": "public-project"}
+    made = ann.post("/v1/bindings", json=body)
+    assert made.status_code == 201, made.text
+    path = made.headers["Location"]
+    second = ann.post("/v1/bindings", json={**body, "name": "second"})
+    assert second.status_code == 409 and "cores 16 > 2 left" in second.json()["detail"]
+    assert ann.post(f"{path}/commit").json()["state"] == "committed"
+    assert ann.post(f"{path}/commit").json()["state"] == "committed", "who repeats a step finds it done"
+    assert ann.delete(path).status_code == 204 and ann.get(path).json()["state"] == "released"
+    assert ann.post("/v1/bindings", json={**body, "name": "second"}).status_code == 201
+
+
+def test_reservations_expire(served, ann, pool):
+    made = ann.post("/v1/bindings", json={"requirements": [flavor("10 GB", count=2)], "seconds": 1, "scope": "public-project"})
+    time.sleep(1.1)
+    assert ann.get(made.headers["Location"]).json()["state"] == "expired"
+    assert ann.post(f"{made.headers['Location']}/commit").json()["code"] == "binding.over"
+    assert ann.post("/v1/match", json={"requirements": [flavor("10 GB", count=2)]}).json()["bound"]
+
+
+def test_what_has_a_capacity_is_given_out_that_often(ann):
+    body = {"name": "ip", "type": "Address", "scope": "public-project", "capacity": {"uses": 1},
+            "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}  # fmt: skip
+    ann.post("/v1/resources", json=body)
+    wanted = {"requirements": [{"id": "a", "capability": "tosca:Attachment"}], "scope": "public-project"}
+    made = ann.post("/v1/bindings", json=wanted)
+    assert made.status_code == 201, made.text
+    assert "0 uses left" in ann.post("/v1/bindings", json=wanted).json()["detail"]
+    resource = made.json()["chosen"]["a"]["resource"]
+    assert "is bound by" in ann.delete(f"/v1/resources/{resource}").json()["detail"]
+
+
+def test_residency_and_pools_bar_what_lies_elsewhere(ann, pool):
+    def reasons(**policy):
+        found = ann.post("/v1/match", json={"requirements": [flavor()], "policy": policy}).json()
+        return found["bound"], [one["reason"] for one in found["requirements"][0]["reasons"]]
+
+    assert reasons(residency={"countries": ["DE"]})[0]
+    assert reasons(residency={"countries": ["FR"]}) == (
+        False,
+        ["pool east is in DE, not in FR", "cloudos.openstack/Flavor.mem_size not >= 1 GB"],
+    )
+    assert "pool east is not among those asked for" in reasons(pools=["west"])[1]
+
+
+TEMPLATE = """\
+tosca_definitions_version: tosca_simple_yaml_1_3
+topology_template:
+  inputs: {cpus: {type: integer, default: 2}}
+  node_templates:
+    web:
+      type: tosca.nodes.Compute
+      capabilities:
+        host: {properties: {num_cpus: {get_input: cpus}, mem_size: 1 GB}}
+        os: {properties: {distribution: debian}}
+        scalable: {properties: {min_instances: 1, max_instances: 4, default_instances: 2}}
+    app:
+      type: tosca.nodes.SoftwareComponent
+      requirements:
+        - host: {node: web}
+    batch:
+      type: tosca.nodes.SoftwareComponent
+      requirements:
+        - host:
+            capability: tosca.capabilities.Compute
+            node_filter: {capabilities: [{host: {properties: [{num_cpus: {greater_or_equal: 8}}]}}]}
+"""
+
+
+def test_a_template_is_bound_by_what_it_leaves_open(ann, pool):
+    made = ann.post("/v1/bindings", json={"template": {"files": {"main.yaml": TEMPLATE}, "reference": "focus:web@3"}, "name": "web"})
+    assert made.status_code == 201, made.text
+    chosen = {id_: one["name"] for id_, one in made.json()["chosen"].items()}
+    assert chosen == {"web.flavor": "m1.small", "web.image": "debian-12", "batch.host": "m1.large"}
+    document = yaml.safe_load(ann.get(f"{made.headers['Location']}/profile").text)
+    assert document["kind"] == "resource_pool_binding" and document["template"]["reference"] == "focus:web@3"
+    assert document["nodes"]["web"]["resource_pool_ref"] == pool["id"]
+    assert document["nodes"]["web"]["requirements"]["flavor"] == {"resource": made.json()["chosen"]["web.flavor"]["resource"], "id": "f2",
+                                                                  "type": "OS::Nova::Flavor", "name": "m1.small", "count": 2}  # fmt: skip
+
+
+def test_inputs_decide_and_a_wrong_template_is_told_with_its_lines(ann, pool):
+    found = ann.post("/v1/match", json={"template": {"files": {"t.yaml": TEMPLATE}, "inputs": {"cpus": 8}}, "explain": False}).json()
+    assert {one["id"]: one["chosen"]["name"] for one in found["requirements"]}["web.flavor"] == "m1.large"
+    wrong = ann.post("/v1/match", json={"template": {"files": {"t.yaml": TEMPLATE.replace("num_cpus: {get", "num_cpu: {get")}}}).json()
+    assert wrong["code"] == "template.invalid" and wrong["errors"][0]["pointer"].startswith("t.yaml:8:")
+
+
+def test_drift_tells_what_changed_since(served, ann, pool):
+    made = ann.post("/v1/bindings", json={"requirements": [flavor("2 GB")]})
+    path = made.headers["Location"]
+    assert ann.get(f"{path}/drift").json()["same"]
+    served.cloud.flavors[1].ram = 4096
+    ann.post(f"/v1/resource_pools/{pool['id']}/discover")
+    served.work()
+    drift = ann.get(f"{path}/drift").json()["drift"]
+    assert [(one["what"], one["bound"], one["found"]) for one in drift] == [("properties.ram", "2048 MiB", "4096 MiB")]
+    del served.cloud.flavors[1]
+    ann.post(f"/v1/resource_pools/{pool['id']}/discover")
+    served.work()
+    assert [one["what"] for one in ann.get(f"{path}/drift").json()["drift"]] == ["gone"]
+    again = ann.post(f"{path}/rebind").json()
+    assert again["changes"] == [{"requirement": "web.flavor", "before": "m1.small", "after": "m1.large"}]
+
+
+def test_one_pool_for_all_unless_the_policy_lets_them_apart(served, ann, pool):
+    published = {"name": "archive", "type": "Store", "scope": "public-project", "capabilities": [{"name": "s", "type": "tosca:Attachment"}]}
+    served.cloud.regions = ["east", "west"]
+    served.cloud.flavors, kept = [], served.cloud.flavors
+    served.cloud.volume_types = []
+    other = ann.post("/v1/resource_pools", json={**POOL, "name": "west", "region_id": "west"}).json()
+    assert ann.post("/v1/resources", json={**published, "pool": other["id"]}).status_code == 201
+    wanted = [flavor("10 GB"), {"id": "store", "capability": "tosca:Attachment", "tags": [], "type": None}]
+    del wanted[1]["type"]
+    wanted[1]["node_filter"] = {"properties": {"name": "archive"}}
+    found = ann.post("/v1/match", json={"requirements": wanted}).json()
+    assert not found["bound"] and f"pool {pool['id']} has nothing for store" in found["reasons"]
+    found = ann.post("/v1/match", json={"requirements": wanted, "policy": {"span": "any"}}).json()
+    assert found["bound"], found["reasons"]
+    apart = [{"kind": "same", "of": "pool", "members": ["web", "store"]}]
+    assert not ann.post("/v1/match", json={"requirements": wanted, "policy": {"span": "any"}, "rules": apart}).json()["bound"]
+    served.cloud.flavors = kept
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ({}, "nothing to bind"),
+        ({"requirements": [{"id": "a", "capability": "tosca:Compute"}] * 2}, "there twice"),
+        (
+            {
+                "requirements": [{"id": "a", "capability": "tosca:Compute"}],
+                "rules": [{"kind": "same", "of": "zone", "members": ["a", "b"]}],
+            },
+            "rule for b",
+        ),
+    ],
+)
+def test_requests_that_mean_nothing_are_told(ann, body, words):
+    answer = ann.post("/v1/match", json=body)
+    assert answer.status_code == 400 and words in answer.json()["errors"][0]["message"]
+
+
+def test_deprecated_types_are_warned_of(served, ann):
+    old = {"kind": "capability", "namespace": "shop", "name": "old", "deprecated": {"reason": "too slow", "use": "shop/new"}}
+    ann.post("/v1/dictionary", json={"namespaces": [{"name": "shop"}], "types": [old]})
+    found = ann.post("/v1/match", json={"requirements": [{"id": "a", "capability": "old"}]}).json()
+    assert found["warnings"] == ["shop/old is deprecated: too slow; use shop/new"]
+    assert "you see no resource with capability shop/old" in found["requirements"][0]["reasons"][0]["reason"]
