@@ -1,0 +1,1 @@
+"""Eve: compiles TOSCA topologies to one Ansible project and runs it."""
