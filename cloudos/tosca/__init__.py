@@ -1,0 +1,125 @@
+"""TOSCA 1.0 to 2.0: from a file, directory or archive to a resolved template, with every mistake told at its place.
+
+`load` never raises for what is wrong with what it reads, opens no network connection, and starts no process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudos.tosca import checks, normative
+from cloudos.tosca.archive import open_archive
+from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.documents import Document, Library
+from cloudos.tosca.grammar import Fields, read
+from cloudos.tosca.matching import Matching
+from cloudos.tosca.model import Template
+from cloudos.tosca.organisation import Organisation
+from cloudos.tosca.problems import Mark, Problem, Problems, exit_code
+from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location, Refused, Resolver
+from cloudos.tosca.source import Limits
+from cloudos.tosca.substitution import Mappings
+from cloudos.tosca.types import Types
+from cloudos.tosca.values import Checker
+
+__all__ = ["Limits", "Location", "Problem", "Refused", "Report", "Resolver", "Template", "load"]
+
+
+@dataclass
+class Report:
+    """What came of a load: problems in order, and the template, None when there is none to work with."""
+
+    problems: list[Problem]
+    template: Template | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 accepted, 1 not valid, 2 valid but not deployable, 3 unreadable."""
+        return exit_code(self.problems)
+
+
+def load(
+    source: str | Path | Location,
+    resolver: Resolver | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    root: str | Path | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - immutable
+) -> Report:
+    """Read and judge a template.
+
+    `source`: a TOSCA file, a CSAR (zip or tar), or a place in a resolver's tree. `resolver`: finds imports; by default
+    files below `root` (the file's own directory) or in the archive. `inputs`: values of inputs by name; None: not known
+    yet, so that missing ones are no problem.
+    """
+    problems = Problems()
+    try:
+        location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
+        template = _template(location, resolver or FileResolver(), inputs, problems, limits)
+    except Refused as refused:
+        problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
+        template = None
+    return Report(problems.sorted(), template)
+
+
+def _located(path: Path, root: Path | None) -> Location:
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "is not there"
+        raise Refused("file.unreadable", what, "Name a TOSCA file or a CSAR.")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise Refused("file.unreadable", f"cannot be read: {error.strerror}", "Check its permissions.") from error
+    if path.suffix not in (".yaml", ".yml", ".tosca") and (archive := open_archive(path)):
+        return Location(archive, archive.entry())
+    path = path.absolute()
+    top = (root or path.parent).absolute()
+    if not path.is_relative_to(top):
+        raise Refused("import.outside", f"is not below {top}", "Name a root that holds the file.")
+    base = path.parent.relative_to(top).as_posix()
+    shown = "" if root is None and path.parent == Path.cwd() else None
+    return Location(DirectoryTree(top, "" if base == "." else base, shown), path.relative_to(top).as_posix())
+
+
+def _template(location: Location, resolver: Resolver, inputs: Mapping | None, problems: Problems, limits: Limits) -> Template | None:
+    library = Library(resolver, problems, normative.documents, limits)
+    document = library.read(location)
+    library.finish()
+    if document is None:
+        return None
+    types = Types(problems)
+    checks.types_of(library, types)
+    checks.functions_of(library, types)
+    template = Template(Mark(document.source.file), document.version, document=document)
+    checker = Checker(types, template, library)
+    checks.definitions(types, checker)
+    section = document.fields.get("service_template")
+    if section is not None:
+        _service(template, types, checker, document, read("service_template", section, problems), inputs)
+    checks.definitions(types, checker)
+    checks.artifacts(types, checker, library)
+    return template if section is not None else None
+
+
+def _service(template: Template, types: Types, checker: Checker, document: Document, fields: Fields, inputs: Mapping | None) -> None:
+    """The steps in their order: what is defined, what is assigned, what matches, and then all values."""
+    template.place = Mark.of(fields.node.place)
+    template.description = fields.text("description") or document.fields.text("description") or ""
+    template.metadata = {**(document.fields.data("metadata") or {}), **(fields.data("metadata") or {})}
+    assembly = Assembly(types, checker, document, fields)
+    assembly.inputs(inputs)
+    assembly.nodes()
+    assembly.outputs()
+    matching = Matching(assembly)
+    matching.run()
+    organisation = Organisation(assembly)
+    organisation.groups()
+    organisation.policies()
+    organisation.workflows()
+    Mappings(assembly).run()
+    for value in assembly.values:
+        checker.of(value)
+

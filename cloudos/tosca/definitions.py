@@ -1,0 +1,368 @@
+"""Definitions within types: properties, capabilities, requirements, interfaces, artifacts, and how they may be refined."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from cloudos.tosca import grammar
+from cloudos.tosca.documents import Document
+from cloudos.tosca.grammar import Fields
+from cloudos.tosca.typemodel import (
+    Artifact,
+    CapabilityDefinition,
+    Condition,
+    DataType,
+    Implementation,
+    Interface,
+    Operation,
+    Property,
+    RequirementDefinition,
+    Schema,
+    Trigger,
+)
+from cloudos.tosca.problems import Mark, nearest
+from cloudos.tosca.scalars import bounds
+from cloudos.tosca.source import LIST, MAP, Node
+
+if TYPE_CHECKING:
+    from cloudos.tosca.types import Types
+
+DEFINING = {"type", "default", "value", "mapping", "required", "validation", "constraints", "entry_schema", "key_schema"}
+NAMED_INTERFACES = {
+    "Standard": "tosca.interfaces.node.lifecycle.Standard",
+    "Configure": "tosca.interfaces.relationship.Configure",
+}
+Entries = list[tuple[str, Node]]
+
+
+class Definitions:
+    """Makes definitions of elements, on top of those that are inherited."""
+
+    def __init__(self, types: Types):
+        self.types, self.problems = types, types.problems
+        self.checked: list[tuple[Property, Document]] = []  # whose defaults and conditions are checked when all is there
+        self.symbolic: list[tuple[RequirementDefinition, Node]] = []
+        self.artifacts: list[Artifact] = []
+
+    # Properties, attributes, parameters
+
+    def properties(self, entries: Entries, inherited: dict[str, Property], document: Document, entity: str) -> dict[str, Property]:
+        """Definitions by name: the inherited ones, refined, and the new ones."""
+        found = dict(inherited)
+        for name, node in entries:
+            found[name] = self.property(name, node, inherited.get(name), document, entity)
+        return found
+
+    def property(self, name: str, node: Node, above: Property | None, document: Document, entity: str) -> Property:
+        """One definition; `entity` is property, attribute or parameter."""
+        if self._is_value(node, above, entity):
+            schema = above.schema if above else None
+            made = Property(name, Mark.of(node.place), schema, fixed=node, metadata=above.metadata if above else {})
+            self._refinement(made, above, node)
+        else:
+            fields = grammar.read(entity, node, self.problems)
+            made = Property(name, Mark.of(node.place), self._schema(fields, above, document, entity, node))
+            made.required = fields.flag("required", above.required if above else entity != "attribute")
+            made.default = fields.get("default") or (above.default if above else None)
+            made.fixed = fields.get("value") or (above.fixed if above else None)
+            made.mapping = fields.get("mapping")
+            made.metadata = fields.data("metadata") or {}
+            self._refinement(made, above, node)
+        self.checked.append((made, document))
+        return made
+
+    @staticmethod
+    def _is_value(node: Node, above: Property | None, entity: str) -> bool:
+        """Whether the one-line form stands here: a fixed value where a property is refined or a parameter given."""
+        if entity == "parameter":
+            return not (node.kind == MAP and (not node.items or any(key in DEFINING or key == "description" for key, _ in node.pairs())))
+        return bool(above) and node.kind != MAP and not (isinstance(node.value, str) and above.schema and above.schema.type.name == node.value)
+
+    def _refinement(self, made: Property, above: Property | None, node: Node) -> None:
+        if above is None:
+            return
+        if above.fixed is not None and made.fixed is not above.fixed and made.fixed is not None:
+            message = f"{made.name} has the fixed value {above.fixed.data()!r} ({above.place})"
+            self.problems.add("value.fixed", node.place, message, "Remove the value.")
+        if above.required and not made.required:
+            self.problems.add("type.refinement", node.place, f"{made.name} is required where it is inherited from", "Keep it required.")
+
+    def _schema(self, fields: Fields, above: Property | None, document: Document, entity: str, node: Node) -> Schema | None:
+        """The schema of a definition, refining that of the inherited one."""
+        if "type" not in fields and above is None and entity != "parameter":
+            self.problems.add("key.missing", node.place, f"{entity} lacks type", "Add type.")
+            return None
+        if "type" not in fields and not (above and above.schema):
+            return None
+        return self.schema(fields, document, above.schema if above else None)
+
+    def schema(self, fields: Fields, document: Document, above: Schema | None = None) -> Schema | None:
+        """The schema that fields with a type (or one inherited) describe."""
+        name = fields.text("type")
+        found: DataType | None = above.type if above else None
+        if name is not None:
+            node = fields["type"]
+            found = self.types.get("data", name, document, node)
+            if found and found.name == "scalar" and found.document is None:
+                self.problems.add("type.abstract", node, "scalar is abstract", "Derive a type with units from it.")
+            if found and above and not found.is_a(above.type):
+                message = f"type {found.name} does not derive from {above.type.name}, the inherited type"
+                self.problems.add("type.refinement", node, message, f"Use {above.type.name} or a type derived from it.")
+        if found is None:
+            return None
+        made = Schema(found, [*(above.conditions if above else []), *self.conditions(fields)])
+        self.nested(made, fields, document, found.base, above)
+        return made
+
+    def nested(self, made: Schema, fields: Fields, document: Document, base: str, above: Schema | None) -> None:
+        """Key and entry schemas, where the type is a collection."""
+        for key, holders in (("key_schema", ("map",)), ("entry_schema", ("list", "map"))):
+            upper = (above.key if key == "key_schema" else above.entry) if above else None
+            node = fields.get(key)
+            if node is not None and base not in holders:
+                self.problems.add("schema.invalid", node.place, f"{key} stands for type {made.type.name}, which is {base}", "Remove it.")
+                continue
+            inner = upper if node is None else self._inner(node, document, upper)
+            if key == "entry_schema":
+                made.entry = inner
+            else:
+                made.key = inner
+                if inner and node is not None and document.modern and inner.type.base not in ("string", "integer"):
+                    self.problems.add("schema.invalid", node, f"keys of type {inner.type.name} are no strings", "Derive from string.")
+
+    def _inner(self, node: Node, document: Document, above: Schema | None) -> Schema | None:
+        fields = grammar.read("schema", node, self.problems)
+        if "type" not in fields and above is None:
+            self.problems.add("key.missing", node.place, "schema lacks type", "Add type.")
+            return None
+        return self.schema(fields, document, above)
+
+    @staticmethod
+    def conditions(fields: Fields) -> list[Condition]:
+        """Validation clause (2.0) or constraints (1.x) of a definition."""
+        found = [Condition(fields["validation"])] if "validation" in fields else []
+        node = fields.get("constraints")
+        for item in node.value if node is not None and node.kind == LIST else ():
+            for key, value in item.pairs() if item.kind == MAP else (("", item),):
+                found.append(Condition(value, key))
+        return found
+
+    # Capabilities and requirements
+
+    def capabilities(self, entries: Entries, inherited: dict[str, CapabilityDefinition], document: Document) -> dict:
+        """Capability definitions by name."""
+        found = dict(inherited)
+        for name, node in entries:
+            found[name] = self._capability(name, node, inherited.get(name), document)
+        return found
+
+    def _capability(self, name: str, node: Node, above: CapabilityDefinition | None, document: Document) -> CapabilityDefinition:
+        fields = grammar.read("capability", node, self.problems)
+        kind = above.type if above else None
+        if "type" in fields:
+            kind = self.types.fill(self.types.get("capability", fields.text("type") or "", document, fields["type"]))
+            if kind and above and above.type and not kind.is_a(above.type):
+                self.problems.add("type.refinement", fields["type"], f"{kind.name} does not derive from {above.type.name}", "Only narrow it.")
+        elif above is None:
+            self.problems.add("key.missing", node.place, "capability lacks type", "Add type.")
+        made = CapabilityDefinition(name, Mark.of(node.place), kind)
+        same = above if above and above.type is kind else None
+        for section, entity in (("properties", "property"), ("attributes", "attribute")):
+            base = {**(getattr(kind, section) if kind else {}), **(getattr(same, section) if same else {})}
+            self._only_known(fields.entries(section), base, f"{kind.name if kind else name}", entity, document)
+            setattr(made, section, self.properties(fields.entries(section), base, document, entity))
+        upper = same or kind
+        made.sources = self.types.names("node", fields, "valid_source_node_types", _Of(document), upper.sources if upper else None)
+        made.relationships = self.types.names(
+            "relationship", fields, "valid_relationship_types", _Of(document), upper.relationships if upper else None
+        )
+        made.least, made.most = self.range(fields.get("occurrences"), (above.least, above.most) if above else (0, math.inf))
+        return made
+
+    def _only_known(self, entries: Entries, known: dict, owner: str, entity: str, document: Document) -> None:
+        """Refinements name what is there (2.0); 1.x lets a capability definition add properties."""
+        for name, node in entries:
+            if document.modern and name not in known:
+                self.problems.add(f"{entity}.unknown", node.place, f"{owner} has no {entity} {name} to refine", nearest(name, known))
+
+    def range(self, node: Node | None, default: tuple[float, float]) -> tuple[float, float]:
+        """Bounds written as [least, most]; the default with the problem told when they are not."""
+        if node is None:
+            return default
+        found = bounds(node.data())
+        if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or found[0] < 0:
+            self.problems.add("definition.invalid", node, f"{node.data()!r} is no range of counts", "Write [least, most] or [least, UNBOUNDED].")
+            return default
+        return found
+
+    def requirements(self, entries: Entries, inherited: dict[str, RequirementDefinition], document: Document) -> dict:
+        """Requirement definitions by name."""
+        found, own = dict(inherited), set()
+        for name, node in entries:
+            if name in own:
+                self.problems.add("name.duplicate", node.place, f"requirement {name} is defined twice", "Use a count range.")
+            own.add(name)
+            found[name] = self._requirement(name, node, inherited.get(name), document)
+        return found
+
+    def _requirement(self, name: str, node: Node, above: RequirementDefinition | None, document: Document) -> RequirementDefinition:
+        fields = grammar.read("requirement", node, self.problems)
+        made = RequirementDefinition(name, Mark.of(node.place))
+        made.node = self._narrowed("node", fields.get("node"), above.node if above else None, document)
+        relation = fields.get("relationship")
+        relationship = grammar.read("relationship_definition", relation, self.problems).get("type") if relation is not None else None
+        made.relationship = self._narrowed("relationship", relationship, above.relationship if above else None, document)
+        self._needed(made, fields, above, document)
+        made.filters = [*(above.filters if above else []), *([fields["node_filter"]] if "node_filter" in fields else [])]
+        default = (above.least, above.most) if above else (0, math.inf) if document.modern else (1, 1)
+        made.least, made.most = self.range(fields.get("count_range"), default)
+        if above and document.modern and (made.least < above.least or made.most > above.most):
+            self.problems.add("type.refinement", fields["count_range"], "the range is wider than the inherited one", "Only narrow it.")
+        return made
+
+    def _narrowed(self, kind: str, node: Node | None, above: Any, document: Document) -> Any:
+        if node is None or not isinstance(node.value, str):
+            return above
+        found = self.types.get(kind, node.value, document, node)
+        if found and above and not found.is_a(above):
+            self.problems.add("type.refinement", node, f"{found.name} does not derive from {above.name}, which is inherited", "Only narrow it.")
+        return found or above
+
+    def _needed(self, made: RequirementDefinition, fields: Fields, above: RequirementDefinition | None, document: Document) -> None:
+        """The capability that is needed: a type, or the name of a capability of the node type."""
+        node = fields.get("capability")
+        made.capability = above.capability if above else None
+        made.capability_name = above.capability_name if above else None
+        if node is None or not isinstance(node.value, str):
+            if node is None and above is None:
+                self.problems.add("key.missing", fields.node.place, f"requirement {made.name} lacks capability", "Add capability.")
+            return
+        if found := self.types.known("capability", node.value, document, node):
+            made.capability = found
+            if above and above.capability and not found.is_a(above.capability):
+                message = f"{found.name} does not derive from {above.capability.name}, which is inherited"
+                self.problems.add("type.refinement", node, message, "Only narrow it.")
+        elif made.node:
+            made.capability_name = node.value
+            self.symbolic.append((made, node))
+        else:
+            self.types.get("capability", node.value, document, node)
+
+    # Interfaces
+
+    def interfaces(self, entries: Entries, inherited: dict[str, Interface], document: Document) -> dict[str, Interface]:
+        """Interfaces by name: inherited, refined and new ones, each on top of its interface type."""
+        found = dict(inherited)
+        for name, node in entries:
+            found[name] = self._interface(name, node, inherited.get(name), document)
+        return found
+
+    def _interface(self, name: str, node: Node, above: Interface | None, document: Document) -> Interface:
+        fields = grammar.read("interface", node, self.problems)
+        kind = above.type if above else None
+        wanted = fields.text("type") or (None if above or document.modern else NAMED_INTERFACES.get(name, name))
+        if wanted:
+            kind = self.types.fill(self.types.get("interface", wanted, document, fields.get("type") or node.place))
+            if kind and above and above.type and not kind.is_a(above.type):
+                self.problems.add("type.refinement", fields["type"], f"{kind.name} does not derive from {above.type.name}", "Only narrow it.")
+        elif not above:
+            self.problems.add("key.missing", node.place, f"interface {name} lacks type", "Add type.")
+        made = Interface(name, Mark.of(node.place), kind)
+        base = {**(kind.inputs if kind else {}), **(above.inputs if above else {})}
+        made.inputs = self.properties(fields.entries("inputs"), base, document, "parameter")
+        for section in ("operations", "notifications"):
+            known = {**(getattr(kind, section) if kind else {}), **(getattr(above, section) if above else {})}
+            for key, part in fields.entries(section):
+                if kind and key not in known:
+                    message = f"interface {name} ({kind.name}) has no {section[:-1]} {key}"
+                    self.problems.add("interface.unknown", part.place, message, nearest(key, known))
+                known[key] = self.operation(key, part, known.get(key), document)
+            setattr(made, section, known)
+        return made
+
+    def operation(self, name: str, node: Node, above: Operation | None, document: Document, bare: bool = False) -> Operation:
+        """An operation or notification; `bare`: of an interface type, which must not say how (2.0)."""
+        fields = grammar.read("operation", node, self.problems)
+        made = Operation(name, Mark.of(node.place))
+        made.inputs = self.properties(fields.entries("inputs"), above.inputs if above else {}, document, "parameter")
+        made.values = dict(above.values) if above else {}
+        made.outputs = {**(above.outputs if above else {}), **dict(fields.entries("outputs"))}
+        made.implementation = above.implementation if above else None
+        if (node := fields.get("implementation")) is not None and not node.empty:
+            if bare:
+                self.problems.add("definition.invalid", node.place, "an interface type implements an operation", "Implement it in a node type.")
+            made.implementation = self.implementation(node, document)
+        return made
+
+    def implementation(self, node: Node, document: Document) -> Implementation:
+        """Artifacts of an implementation."""
+        if node.kind == MAP and node.get("file") is not None:
+            return Implementation(Mark.of(node), self.artifact("primary", node, document, loose=True))
+        fields = grammar.read("implementation", node, self.problems)
+        made = Implementation(Mark.of(node), host=fields.text("operation_host"), timeout=fields.data("timeout"))
+        if (primary := fields.get("primary")) is not None:
+            made.primary = self.artifact("primary", primary, document, loose=True)
+        dependencies = fields.get("dependencies")
+        parts = dependencies.value if dependencies is not None and dependencies.kind == LIST else ()
+        made.dependencies = [self.artifact(str(index), part, document, loose=True) for index, part in enumerate(parts)]
+        return made
+
+    # Artifacts and triggers
+
+    def artifact(self, name: str, node: Node, document: Document, loose: bool = False) -> Artifact:
+        """An artifact; `loose`: in an implementation, where a name of a file or of an artifact of the node may stand."""
+        fields = grammar.read("artifact", node, self.problems)
+        made = Artifact(name, Mark.of(node.place), document=document)
+        self.artifacts.append(made)
+        made.file = fields.text("file") or ""
+        made.checksum, made.checksum_algorithm = fields.text("checksum"), fields.text("checksum_algorithm")
+        made.properties = {key: value for key, value in fields.entries("properties")}
+        if "type" in fields:
+            made.type = self.types.fill(self.types.get("artifact", fields.text("type") or "", document, fields["type"]))
+        else:
+            made.type = self._by_extension(made.file, document)
+            if not loose and document.modern and (node.kind == MAP or made.type is None):
+                self.problems.add("key.missing", node.place, f"artifact {name} lacks type", "Add type.")
+        if not made.file:
+            self.problems.add("key.missing", node.place, f"artifact {name} lacks file", "Add file.")
+        if made.checksum and not made.checksum_algorithm and document.modern:
+            self.problems.add("key.missing", fields["checksum"].place, "checksum without checksum_algorithm", "Add checksum_algorithm.")
+        if repository := fields.get("repository"):
+            made.repository = str(repository.value)
+            if document.repository(made.repository) is None:
+                self.problems.add("repository.unknown", repository, f"repository {made.repository} is not defined", "Define it.")
+        return made
+
+    def _by_extension(self, file: str, document: Document) -> Any:
+        extension = posixpath.splitext(file)[1].lstrip(".")
+        for _, one in document.closure() if extension else ():
+            for name in one.definitions["artifact"]:
+                made = self.types.fill(self.types.shell("artifact", name, one))
+                if extension in (made.extensions if made else ()):
+                    return made
+        return None
+
+    def triggers(self, entries: Entries) -> dict[str, Trigger]:
+        """Triggers by name."""
+        found = {}
+        for name, node in entries:
+            fields = grammar.read("trigger", node, self.problems)
+            made = Trigger(name, Mark.of(node.place), fields.data("event") or fields.data("event_type"), fields.data("condition"))
+            action = fields.data("action")
+            made.action = action if isinstance(action, list) else [action] if action is not None else []
+            shown = {"event", "event_type", "condition", "action", "description", "metadata"}
+            made.other = {key: part.data() for key, part in fields.items() if key not in shown}
+            missing = [key for key in ("event", "action") if node.source.modern and key not in fields]
+            if missing:
+                self.problems.add("key.missing", node.place, f"trigger {name} lacks {' and '.join(missing)}", f"Add {missing[0]}.")
+            found[name] = made
+        return found
+
+
+class _Of:
+    """Stands for a type where only its document matters."""
+
+    def __init__(self, document: Document):
+        self.document = document

@@ -1,0 +1,186 @@
+"""Where imports come from: files below one root, archives, profiles by name. Never the network, never outside the root.
+
+A resolver of another kind (Focus's, for example) gives `importing` and `profile` the same meaning over its own trees.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote
+
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+PROFILE = re.compile(rb"^profile:[ \t]*(['\"]?)([^'\"#\r\n]+?)\1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+SCANNED, SCAN_SIZE = 2000, 2_000_000  # files looked at for a profile's name, and bytes of the largest
+
+
+class Refused(Exception):
+    """Something cannot be had: `rule` of problems.RULES, `message`, and `mend`, the next step."""
+
+    def __init__(self, rule: str, message: str, mend: str):
+        super().__init__(message)
+        self.rule, self.message, self.mend = rule, message, mend
+
+
+class Tree:
+    """Files with names like "dir/file.yaml"; "/x" in an import means `base` + "x"."""
+
+    base = ""
+    complete = False  # whether every file that the documents name must be in it
+    def __init__(self, shown: str):
+        self.shown = shown
+
+    def label(self, name: str) -> str:
+        """The name that problems show."""
+        return f"{self.shown}/{name}" if self.shown else name
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        raise NotImplementedError
+
+    def names(self) -> Iterator[str]:
+        """Names of all files."""
+        raise NotImplementedError
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Content of a file. Raises Refused or OSError."""
+        raise NotImplementedError
+
+
+class DirectoryTree(Tree):
+    """Files below a directory; links that lead out of it are as good as not there."""
+
+    def __init__(self, root: Path, base: str = "", shown: str | None = None):
+        super().__init__(str(root) if shown is None else shown)
+        self.root, self.base = root.resolve(), base
+
+    def _path(self, name: str) -> Path:
+        return (self.root / name).resolve()
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file, inside the root."""
+        path = self._path(name)
+        return path.is_relative_to(self.root) and path.is_file()
+
+    def names(self) -> Iterator[str]:
+        """Names of the files below `base`, in order."""
+        for directory, inner, files in os.walk(self.root / self.base):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            for name in sorted(files):
+                yield (Path(directory) / name).relative_to(self.root).as_posix()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Content of a file. Raises Refused when it is not there, outside, or larger than `limit` bytes."""
+        if not self.exists(name):
+            raise Refused("import.missing", f"{name} is not there", "Check the path; it is relative to the importing file.")
+        path = self._path(name)
+        if path.stat().st_size > limit:
+            raise Refused("file.too_large", f"larger than {limit} bytes", "Make it smaller.")
+        return path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Location:
+    """One file of one tree."""
+
+    tree: Tree
+    name: str
+
+    @property
+    def shown(self) -> str:
+        """The name that problems show."""
+        return self.tree.label(self.name)
+
+
+class Resolver(Protocol):
+    """Finds what a document imports. Both raise Refused."""
+
+    def importing(self, url: str, importer: Location, repository: str | None) -> Location:
+        """The file that `url` means in `importer`; `repository` is the address of the named repository."""
+
+    def profile(self, name: str, importer: Location) -> Location:
+        """The file that defines a profile."""
+
+
+class FileResolver:
+    """Imports within the importing file's own tree; addresses only below the prefixes of `mirrors`."""
+
+    def __init__(self, mirrors: Mapping[str, Tree] | None = None, profiles: Mapping[str, Location] | None = None):
+        self.mirrors = dict(mirrors or {})
+        self.profiles = dict(profiles or {})
+        self._scanned: dict[int, dict[str, Location]] = {}
+
+    def importing(self, url: str, importer: Location, repository: str | None) -> Location:
+        """The file that an import names."""
+        if repository is not None and (match := SCHEME.match(url)):
+            raise Refused("key.conflict", f"{url} has scheme {match[1]} and a repository", "Remove one of them.")
+        if repository is None:
+            return self._at(url, importer, posixpath.dirname(importer.name))
+        if (scheme := SCHEME.match(repository)) and scheme[1] != "file":
+            return self._mirrored(f"{repository.rstrip('/')}/{url.lstrip('/')}")
+        folder = self._inside(_path(repository), importer.tree, importer.tree.base)
+        return self._at(url.lstrip("/"), importer, folder)
+
+    def _at(self, url: str, importer: Location, folder: str) -> Location:
+        if (scheme := SCHEME.match(url)) and scheme[1].lower() != "file":
+            return self._mirrored(url)
+        name = self._inside(_path(url), importer.tree, folder)
+        if not importer.tree.exists(name):
+            raise Refused("import.missing", f"{url} is not there ({importer.tree.label(name)})", "Correct the path or add the file.")
+        return Location(importer.tree, name)
+
+    @staticmethod
+    def _inside(path: str, tree: Tree, folder: str) -> str:
+        start = tree.base if path.startswith("/") else folder
+        name = posixpath.normpath(posixpath.join(start, path.lstrip("/")))
+        if name == ".." or name.startswith("../"):
+            raise Refused("import.outside", f"{path} leaves {tree.shown or 'the root'}", "Name a higher root directory, or move the file.")
+        return "" if name == "." else name
+
+    def _mirrored(self, url: str) -> Location:
+        for prefix, tree in sorted(self.mirrors.items(), key=lambda pair: -len(pair[0])):
+            if url.startswith(prefix):
+                name = self._inside(unquote(url[len(prefix) :]).lstrip("/"), tree, tree.base)
+                if not tree.exists(name):
+                    raise Refused("import.missing", f"{url} is not in the mirror ({tree.label(name)})", "Add it to the mirror.")
+                return Location(tree, name)
+        raise Refused("import.network", f"{url} is an address, and nothing is fetched", "Import a file of the archive, or name a mirror.")
+
+    def profile(self, name: str, importer: Location) -> Location:
+        """A profile that was given, or one that a file of the importing tree defines."""
+        found = self.profiles.get(name) or self._defined(importer.tree).get(name)
+        if not found:
+            known = sorted({*self.profiles, *self._defined(importer.tree)})
+            mend = f"Known: {', '.join(known[:12])}." if known else "Add a file with this profile to the archive or directory."
+            raise Refused("import.profile", f"profile {name} is not known", mend)
+        return found
+
+    def _defined(self, tree: Tree) -> dict[str, Location]:
+        """Profiles by the files that define them; of two files the first counts."""
+        if id(tree) not in self._scanned:
+            found: dict[str, Location] = {}
+            for name in [name for name in tree.names() if name.endswith((".yaml", ".yml", ".tosca"))][:SCANNED]:
+                try:
+                    match = PROFILE.search(tree.read(name, SCAN_SIZE))
+                except (Refused, OSError):
+                    continue  # what cannot be read defines nothing; whoever imports it is told
+                if match:
+                    found.setdefault(match[2].decode(errors="replace"), Location(tree, name))
+            self._scanned[id(tree)] = found
+        return self._scanned[id(tree)]
+
+
+def _path(url: str) -> str:
+    """The path of a relative address or of `file:`; one that names a host or the machine's root is outside."""
+    match = SCHEME.match(url)
+    if not match:
+        return url
+    path = url[match.end() :]
+    if path.startswith("/"):
+        raise Refused("import.outside", f"{url} is outside the root", "Use a path relative to the importing file.")
+    return unquote(path)
