@@ -22,12 +22,15 @@ GROUP = "cloudos.eve.providers"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas."""
+    """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas (a number or an
+    argument), kinds that come before it, and arguments without which a cloud will not make it."""
 
     change: frozenset[str] = frozenset()
     seconds: float = 1
     delete_seconds: float = 1
     quota: Table[str, Any] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
