@@ -101,6 +101,8 @@ def _template(location: Location, resolver: Resolver, inputs: Mapping | None, pr
         _service(template, types, checker, document, read("service_template", section, problems), inputs)
     checks.definitions(types, checker)
     checks.artifacts(types, checker, library)
+    if section is not None:
+        checks.unused(types, library, document)
     return template if section is not None else None
 
 

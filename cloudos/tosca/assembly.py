@@ -280,6 +280,10 @@ class Assembly:
     def _requirements(self, made: NodeTemplate, fields: Fields) -> None:
         for name, node in fields.entries("requirements"):
             definition = made.type.requirements.get(name)
+            if definition is None and not self.document.modern and (known := made.type.requirements.get(name.rstrip("0123456789"))):
+                message = f"{name} is taken as a further {known.name} of {made.name}"
+                self.problems.add("requirement.numbered", node.place, message, f"Write {known.name}.")
+                name, definition = known.name, known
             if definition is None:
                 mend = nearest(name, made.type.requirements)
                 self.problems.add("requirement.unknown", node.place, f"node type {made.type.name} has no requirement {name}", mend)

@@ -57,6 +57,11 @@ def definitions(types: Types, checker: Checker) -> None:
             _requirements(made, types, checker, seen)
     for requirement, node in types.definitions.symbolic:
         if requirement.node and node.value not in requirement.node.capabilities:
+            if not node.source.modern:
+                message = f"capability type {node.value} is not defined; any {requirement.node.name} is taken"
+                types.problems.add("definition.loose", node, message, nearest(node.value, requirement.node.capabilities))
+                requirement.capability_name = None
+                continue
             message = f"{node.value} is neither a capability type nor a capability of {requirement.node.name}"
             types.problems.add("type.unknown", node, message, nearest(node.value, requirement.node.capabilities))
     types.definitions.symbolic.clear()
@@ -137,6 +142,24 @@ def _requirements(made: NodeType, types: Types, checker: Checker, seen: set[int]
         if not fits and not getattr(kind.document, "builtin", False):
             message = f"requirement {requirement.name}: {kind.name} has no capability of type {requirement.capability.name}"
             types.problems.add("definition.loose", requirement.place, message, "Only a type derived from it can fulfil this.")
+
+
+def unused(types: Types, library: Library, main: Document) -> None:
+    """Mistakes in types that a 1.x template imports and does not use are no reason to refuse it."""
+    used = types.used()
+    for document in library.documents.values():
+        if document is main or document.modern:
+            continue
+        starts: list[tuple[int, bool]] = []
+        for kind in KINDS:
+            for name, node in document.definitions[kind].items():
+                made = document.types.get((kind, name))
+                starts.append((node.place.line, made is not None and id(made) in used))
+        starts.sort()
+        for problem in [one for one in types.problems.found if one.file == document.source.file and one.severity == "error"]:
+            above = [use for line, use in starts if line <= problem.line]
+            if above and not above[-1]:
+                types.problems.soften(problem)
 
 
 def artifacts(types: Types, checker: Checker, library: Library) -> None:

@@ -29,6 +29,8 @@ from cloudos.tosca.source import LIST, MAP, Node
 if TYPE_CHECKING:
     from cloudos.tosca.types import Types
 
+# Until 1.2, a property that is defined again has its new constraints only; from 1.3 on constraints add up.
+REPLACING = {"tosca_simple_profile_for_nfv_1_0_0", *(f"tosca_simple_yaml_1_{minor}" for minor in range(3))}
 DEFINING = {"type", "default", "value", "mapping", "required", "validation", "constraints", "entry_schema", "key_schema"}
 NAMED_INTERFACES = {
     "Standard": "tosca.interfaces.node.lifecycle.Standard",
@@ -59,7 +61,11 @@ class Definitions:
         """One definition; `entity` is property, attribute or parameter."""
         if self._is_value(node, above, entity):
             schema = above.schema if above else None
-            made = Property(name, Mark.of(node.place), schema, fixed=node, metadata=above.metadata if above else {})
+            made = Property(name, Mark.of(node.place), schema, metadata=above.metadata if above else {})
+            if entity == "parameter" or document.modern:
+                made.fixed = node
+            else:  # fixed values are 2.0's
+                made.default, made.required = node, above.required if above else True
             self._refinement(made, above, node)
         else:
             fields = grammar.read(entity, node, self.problems)
@@ -112,7 +118,9 @@ class Definitions:
                 self.problems.add("type.refinement", node, message, f"Use {above.type.name} or a type derived from it.")
         if found is None:
             return None
-        made = Schema(found, [*(above.conditions if above else []), *self.conditions(fields)])
+        own = self.conditions(fields)
+        kept = above is not None and not (own and document.version in REPLACING)
+        made = Schema(found, [*(above.conditions if above and kept else []), *own])
         self.nested(made, fields, document, found.base, above)
         return made
 
@@ -161,6 +169,8 @@ class Definitions:
     def _capability(self, name: str, node: Node, above: CapabilityDefinition | None, document: Document) -> CapabilityDefinition:
         fields = grammar.read("capability", node, self.problems)
         kind = above.type if above else None
+        if "type" in fields and (data := self._data_instead(fields, document)):
+            return CapabilityDefinition(name, Mark.of(node.place), None, data.properties)
         if "type" in fields:
             kind = self.types.fill(self.types.get("capability", fields.text("type") or "", document, fields["type"]))
             if kind and above and above.type and not kind.is_a(above.type):
@@ -180,6 +190,14 @@ class Definitions:
         )
         made.least, made.most = self.range(fields.get("occurrences"), (above.least, above.most) if above else (0, math.inf))
         return made
+
+    def _data_instead(self, fields: Fields, document: Document) -> DataType | None:
+        """A data type named where a capability type belongs; 1.x files in use do that."""
+        name = fields.text("type") or ""
+        if document.modern or self.types.known("capability", name, document) or not (found := self.types.known("data", name, document)):
+            return None
+        self.problems.add("type.misplaced", fields["type"], f"{name} is a data type, used as a capability type", "Define a capability type.")
+        return self.types.fill(found)
 
     def _only_known(self, entries: Entries, known: dict, owner: str, entity: str, document: Document) -> None:
         """Refinements name what is there (2.0); 1.x lets a capability definition add properties."""
@@ -218,6 +236,7 @@ class Definitions:
         made.filters = [*(above.filters if above else []), *([fields["node_filter"]] if "node_filter" in fields else [])]
         default = (above.least, above.most) if above else (0, math.inf) if document.modern else (1, 1)
         made.least, made.most = self.range(fields.get("count_range"), default)
+        made.stated = document.modern or "count_range" in fields or bool(above and above.stated)
         if above and document.modern and (made.least < above.least or made.most > above.most):
             self.problems.add("type.refinement", fields["count_range"], "the range is wider than the inherited one", "Only narrow it.")
         return made

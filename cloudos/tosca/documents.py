@@ -110,8 +110,8 @@ class Library:
         self.resolver, self.problems, self.normative, self.limits = resolver, problems, normative, limits
         self.documents: dict[tuple[int, str], Document] = {}
 
-    def read(self, location: Location, importer: Mark | None = None) -> Document | None:
-        """The document at a place, None with problems told when it cannot be had."""
+    def read(self, location: Location, importer: Mark | None = None, above: str | None = None) -> Document | None:
+        """The document at a place, None with problems told when it cannot be had. `above`: the version of the importer."""
         key = (id(location.tree), location.name)
         if key in self.documents:
             return self.documents[key]
@@ -127,7 +127,7 @@ class Library:
             place = importer or Mark(source.file)
             self.problems.add("file.unreadable", place, f"{source.file} cannot be read: {error.strerror}", "Check the file.")
             return None
-        return self._document(location, source, content, key)
+        return self._document(location, source, content, above)
 
     def by_source(self, source: Source) -> Document | None:
         """The document that an element was read from."""
@@ -150,8 +150,9 @@ class Library:
         for document in self.documents.values():
             self._collisions(document)
 
-    def _document(self, location: Location, source: Source, content: bytes, key: tuple[int, str]) -> Document | None:
-        source.modern = not OLDER.search(content)
+    def _document(self, location: Location, source: Source, content: bytes, above: str | None) -> Document | None:
+        stated = VERSION_KEY.encode() in content
+        source.modern = not OLDER.search(content) and (stated or above in (None, "tosca_2_0"))
         known = len(self.problems.found)
         root = parse(content, source, self.problems, self.limits)
         if root is None or root.kind != MAP:
@@ -159,17 +160,22 @@ class Library:
                 what = "is empty" if root is None or root.empty else f"holds {root.words()}"
                 self.problems.add("key.shape", root or Mark(source.file), f"the document {what}, must be a map", "Write a TOSCA file.")
             return None
-        version = self._version(root, source)
+        version = self._version(root, source, above)
         if version is None:
             return None
         document = Document(location, source, grammar.read("file", root, self.problems), version)
-        self.documents[key] = document
+        self.documents[(id(location.tree), location.name)] = document
         self._sections(document)
         self._imports(document)
         return document
 
-    def _version(self, root: Node, source: Source) -> str | None:
+    def _version(self, root: Node, source: Source, above: str | None) -> str | None:
         node = root.get(VERSION_KEY)
+        if node is None and above not in (None, "tosca_2_0"):
+            source.modern = False
+            message = f"{VERSION_KEY} is missing, taken from the importing file"
+            self.problems.add("version.inherited", root, message, f"Begin with {VERSION_KEY}: {above}.")
+            return above
         if node is None:
             self.problems.add("version.missing", root, f"{VERSION_KEY} is missing", f"Begin with {VERSION_KEY}: tosca_2_0.")
             return None
@@ -186,6 +192,8 @@ class Library:
     def _sections(self, document: Document) -> None:
         for kind in KINDS:
             document.definitions[kind] = dict(document.fields.entries(f"{kind}_types"))
+        if not document.modern:
+            self._misplaced(document)
         document.definitions["function"] = dict(document.fields.entries("functions"))
         dsl = document.fields.get("dsl_definitions")
         if dsl is not None and document.modern:
@@ -198,6 +206,16 @@ class Library:
             self.problems.add("profile.template", template.place, "a file with a profile has a service template", "Split the file.")
         for _, node in document.fields.entries("repositories"):
             grammar.read("repository", node, self.problems)
+
+    def _misplaced(self, document: Document) -> None:
+        """1.x files put types of other kinds into node_types; their parents' names tell what they are."""
+        for kind in ("capability", "relationship", "data", "interface"):
+            word = {"capability": "capabilities", "data": "datatypes"}.get(kind, f"{kind}s")
+            for name, node in list(document.definitions["node"].items()):
+                parent = getattr(node.get("derived_from"), "value", None)
+                if isinstance(parent, str) and parent.startswith(f"tosca.{word}."):
+                    self.problems.add("type.misplaced", node.place, f"{name} is a {kind} type among node types", f"Move it to {kind}_types.")
+                    document.definitions[kind].setdefault(name, document.definitions["node"].pop(name))
 
     def _imports(self, document: Document) -> None:
         for implicit in self.normative(document.version):
@@ -228,7 +246,7 @@ class Library:
         at = Mark.of(fields.get("url") or fields.get("profile") or place)
         try:
             location = self._located(document, fields, url, profile)
-            imported = location if isinstance(location, Document) else self.read(location, at)
+            imported = location if isinstance(location, Document) else self.read(location, at, document.version)
         except Refused as refused:
             self.problems.add(refused.rule, at, refused.message, refused.mend)
             return

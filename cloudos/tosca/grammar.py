@@ -12,7 +12,7 @@ import yaml
 
 from cloudos.tosca import scalars
 from cloudos.tosca.problems import Problems, nearest
-from cloudos.tosca.source import LIST, MAP, SCALAR, Node
+from cloudos.tosca.source import LIST, MAP, SCALAR, Node, boolean
 
 COMMON = {"description": "string", "metadata": "metadata"}
 DIALECTS = {True: "2.0", False: "1.x"}
@@ -37,6 +37,7 @@ class Entity:
     keys: dict[str, Keyname]
     short: str | None
     rest: str | None
+    open: bool  # whether unknown keynames are kept, with a warning
 
 
 class Fields(dict[str, Node]):
@@ -53,8 +54,8 @@ class Fields(dict[str, Node]):
 
     def flag(self, key: str, default: bool) -> bool:
         """A boolean."""
-        node = self.get(key)
-        return node.value if node is not None and isinstance(node.value, bool) else default
+        found = boolean(self[key]) if key in self else None
+        return default if found is None else found
 
     def texts(self, key: str) -> list[Node]:
         """The elements of a list of texts."""
@@ -88,9 +89,9 @@ def read(entity: str, node: Node, problems: Problems) -> Fields:
     if node.kind == SCALAR and node.value is None:
         found = {}
     elif node.kind != MAP:
-        found = {known.keys[known.short].name: node} if known.short and _fits_short(node, known) else None
+        found = {known.short: node} if known.short and _fits_short(node, known) else None
         if found is None:
-            wanted = f"a map or {_word(known.keys[known.short].shape)}" if known.short else "a map"
+            wanted = f"a map or {_word(_shape(known, known.short))}" if known.short else "a map"
             problems.add("key.shape", node.place, f"{_title(entity)} is {node.words()}, must be {wanted}", "Correct it.")
             found = {}
     else:
@@ -102,8 +103,11 @@ def read(entity: str, node: Node, problems: Problems) -> Fields:
 
 
 def _fits_short(node: Node, known: Entity) -> bool:
-    shape = known.keys[known.short or ""].shape
-    return shape == "any" or isinstance(node.value, str) or known.name == "parameter"
+    return isinstance(node.value, str) or _shape(known, known.short) == "any"
+
+
+def _shape(known: Entity, name: str | None) -> str:
+    return next(spec.shape for spec in known.keys.values() if spec.name == name)
 
 
 def _keys(known: Entity, node: Node, problems: Problems) -> dict[str, Node]:
@@ -118,6 +122,9 @@ def _keys(known: Entity, node: Node, problems: Problems) -> dict[str, Node]:
                 found[spec.name] = value
         elif known.rest:
             rest.append((key, value))
+        elif known.open:
+            problems.add("key.extension", key, f"{key.text} is no keyname of {_title(known.name)}", nearest(key.text, known.keys))
+            found[key.text or ""] = value
         else:
             problems.add("key.unknown", key, f"{key.text} is no keyname of {_title(known.name)}", nearest(key.text, known.keys))
     if rest and known.rest:
@@ -155,6 +162,8 @@ def _collection(node: Node, outer: str, inner: str, title: str, problems: Proble
         return _names(node.items, title, problems)
     good = True
     for item in node.value:
+        if outer == "named" and not node.source.modern and _dedented(item, inner, title, problems):
+            continue
         if outer == "named" and (item.kind != MAP or len(item.items) != 1):
             problems.add("key.shape", item, f"an entry of {title} must be a map with one key", "Indent its content below the key.")
             good = False
@@ -162,6 +171,20 @@ def _collection(node: Node, outer: str, inner: str, title: str, problems: Proble
             problems.add("key.shape", item, f"an entry of {title} is {item.words()}, must be text", "Correct it.")
             good = False
     return good or outer == "named"
+
+
+def _dedented(item: Node, entity: str, title: str, problems: Problems) -> bool:
+    """Whether an entry's content stands beside its name instead of below it; then it is put there (1.x)."""
+    if item.kind != MAP or len(item.items) < 2 or not item.items[0][1].empty:
+        return False
+    (name, _), *content = item.items
+    if name.text in entities()[False][entity].keys or any(key.text not in entities()[False][entity].keys for key, _ in content):
+        return False
+    inner = Node(item.source, content[0][0].line, content[0][0].column, MAP)
+    inner.items, inner.lead = content, name
+    item.items = [(name, inner)]
+    problems.add("key.indent", content[0][0], f"the content of {name.text} in {title} stands beside it", "Indent it.")
+    return True
 
 
 def _names(items: list[tuple[Node, Node]], title: str, problems: Problems) -> bool:
@@ -178,7 +201,7 @@ def _scalar_fits(node: Node, shape: str) -> bool:
         return shape == "string" or scalars.version(node.text) is not None
     checks = {
         "string": lambda: isinstance(node.value, str),
-        "boolean": lambda: isinstance(node.value, bool),
+        "boolean": lambda: boolean(node) is not None,
         "integer": lambda: isinstance(node.value, int) and not isinstance(node.value, bool),
         "version": lambda: isinstance(node.value, str) and scalars.version(node.value) is not None,
         "metadata": lambda: node.kind == MAP,
@@ -206,7 +229,7 @@ def entities() -> dict[bool, dict[str, Entity]]:
 
 def _entity(name: str, body: dict, modern: bool) -> Entity:
     shapes = {**COMMON, **body.get("both", {}), **body.get(DIALECTS[modern], {})}
-    return Entity(name, {key: _keyname(key, str(shape)) for key, shape in shapes.items()}, body.get("short"), None if modern else body.get("rest"))
+    return Entity(name, {key: _keyname(key, str(shape)) for key, shape in shapes.items()}, body.get("short"), None if modern else body.get("rest"), not modern and "open" in body)
 
 
 def _keyname(key: str, text: str) -> Keyname:

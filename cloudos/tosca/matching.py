@@ -141,10 +141,13 @@ class Matching:
             total = sum(one.count for one in own)
             least = sum(one.count for one in own if not one.optional)
             if total > definition.most or least < definition.least:
+                rule = "requirement.count"
+                if not definition.stated and definition.least <= least:
+                    rule = "requirement.implied"
                 most = "any number" if definition.most == float("inf") else f"{definition.most:g}"
                 message = f"node {node.name} has {least} to {total} {name}, must have {definition.least:g} to {most}"
                 place = own[int(min(definition.most, len(own) - 1))].place
-                self.problems.add("requirement.count", place, message, f"See {definition.place}.")
+                self.problems.add(rule, place, message, f"See {definition.place}.")
 
     def _implicit(self, node: NodeTemplate, definition: Any) -> Requirement:
         made = Requirement(definition.name, node.place, definition, definition.node, assigned=False)
@@ -198,6 +201,9 @@ class Matching:
             made.rejected[target.name] = reason
             return
         made.candidates = [target.name]
+        if (kind := made.definition.node) and not target.type.is_a(kind):
+            message = f"{target.name} is a {target.type.name}, not a {kind.name}, but has the capability"
+            self.problems.add("requirement.loose", made.fields.get("node") or made.place, message, f"See {made.definition.place}.")
         self._take(node, made, target, capability)
 
     def _fit(self, source: NodeTemplate, made: Requirement, target: NodeTemplate) -> tuple[Capability | None, str]:
@@ -205,7 +211,7 @@ class Matching:
         if target is source:
             return None, "a node does not fulfil its own requirements"
         for kind in (made.node_type, made.definition.node) if not made.node_name else (made.definition.node,):
-            if kind and not target.type.is_a(kind):
+            if kind and not target.type.is_a(kind) and not (made.node_name and not self.document.modern):
                 return None, f"its type {target.type.name} does not derive from {kind.name}"
         reasons = []
         for capability in self._ordered(made, target):

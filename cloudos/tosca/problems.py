@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 ERROR, UNDEPLOYABLE, UNREADABLE, WARNING = "error", "undeployable", "unreadable", "warning"
@@ -24,6 +24,7 @@ RULES: dict[str, tuple[str, str]] = {
     "yaml.tag": (ERROR, "Only YAML's own tags for text, numbers, booleans, null, lists, maps and binary are used."),
     "version.missing": (ERROR, "A document states tosca_definitions_version."),
     "version.unknown": (ERROR, "tosca_definitions_version is one that is supported."),
+    "version.inherited": (WARNING, "An imported file states its version itself (1.x)."),
     "version.first": (ERROR, "tosca_definitions_version is the first key (2.0)."),
     "version.order": (WARNING, "tosca_definitions_version is the first key (1.x)."),
     "key.unknown": (ERROR, "Only keynames of the grammar are used."),
@@ -31,6 +32,8 @@ RULES: dict[str, tuple[str, str]] = {
     "key.name": (ERROR, "Names are non-empty strings."),
     "key.conflict": (ERROR, "Keynames that exclude each other do not stand together."),
     "key.deprecated": (WARNING, "Keynames of older versions are not used any more."),
+    "key.extension": (WARNING, "Triggers and policies keep to the keynames of the standard (1.x: others are kept as data)."),
+    "key.indent": (WARNING, "The content of a named entry is indented below its name (1.x)."),
     "key.shape": (ERROR, "A keyname holds what the grammar wants: text, number, list or map."),
     "name.duplicate": (ERROR, "A name is defined once in its section."),
     "dsl.anchor": (ERROR, "Every DSL definition is an anchored block (2.0)."),
@@ -46,6 +49,7 @@ RULES: dict[str, tuple[str, str]] = {
     "profile.template": (ERROR, "A file that defines a profile has no service template."),
     "type.unknown": (ERROR, "A type that is named is defined."),
     "type.alias": (WARNING, "Primitive types have their TOSCA names."),
+    "type.misplaced": (WARNING, "A type stands in the section of its kind (1.x)."),
     "type.cycle": (ERROR, "No type derives from itself."),
     "type.refinement": (ERROR, "A derived type only narrows what it inherits."),
     "type.abstract": (ERROR, "The abstract scalar type is not used itself."),
@@ -54,6 +58,7 @@ RULES: dict[str, tuple[str, str]] = {
     "definition.invalid": (ERROR, "A definition keeps to the rules of its kind."),
     "definition.loose": (WARNING, "A definition can be fulfilled by the types that it names."),
     "value.type": (ERROR, "A value has the type of its definition."),
+    "value.text": (WARNING, "Text that looks like a number is in quotes (1.x)."),
     "value.constraint": (ERROR, "A value satisfies validation clauses and constraints."),
     "value.required": (ERROR, "Required properties have values."),
     "value.fixed": (ERROR, "A value fixed by a definition is not assigned again."),
@@ -64,6 +69,9 @@ RULES: dict[str, tuple[str, str]] = {
     "requirement.unknown": (ERROR, "Only defined requirements are assigned or mapped."),
     "requirement.target": (ERROR, "A requirement names a node template or node type that exists."),
     "requirement.mismatch": (ERROR, "The named target can fulfil the requirement."),
+    "requirement.loose": (WARNING, "The target has the node type that the definition asks for (1.x: the capability decides)."),
+    "requirement.numbered": (WARNING, "Further assignments of a requirement have its name (1.x: a number at its end is dropped)."),
+    "requirement.implied": (WARNING, "More assignments than one are allowed by stated occurrences (1.x)."),
     "requirement.count": (ERROR, "As many assignments as the definition's range allows."),
     "requirement.relationship": (ERROR, "The relationship type or template exists and fits."),
     "requirement.allocation": (ERROR, "Allocations name numeric properties of the target capability."),
@@ -129,11 +137,7 @@ class Problem:
     rule: str
     message: str
     mend: str
-
-    @property
-    def severity(self) -> str:
-        """ "error", "undeployable", "unreadable" or "warning"."""
-        return RULES[self.rule][0]
+    severity: str = ERROR  # "error", "undeployable", "unreadable" or "warning"
 
     def __str__(self) -> str:
         kind = "" if self.severity == ERROR else f"{self.severity}: "
@@ -148,8 +152,12 @@ class Problems:
 
     def add(self, rule: str, place: Place, message: str, mend: str = "") -> None:
         """Note one finding. Raises KeyError for a rule that is not registered."""
-        RULES[rule]
-        self.found[Problem(place.file, place.line, place.column, rule, message, mend)] = None
+        self.found[Problem(place.file, place.line, place.column, rule, message, mend, RULES[rule][0])] = None
+
+    def soften(self, problem: Problem) -> None:
+        """Let a finding be a warning."""
+        del self.found[problem]
+        self.found[replace(problem, severity=WARNING)] = None
 
     def sorted(self) -> list[Problem]:
         """All findings by file, line, column and rule."""

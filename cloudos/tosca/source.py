@@ -23,6 +23,7 @@ SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math
 NULL = {"", "~", "null", "Null", "NULL"}
 BOOLEAN = {"true": True, "false": False}
 # What YAML 1.2 allows and TOSCA 2.0 (9.1.1.4) does not.
+WORDS = {"yes": True, "no": False, "on": True, "off": False}  # YAML 1.1, where 1.x wants a boolean
 OLDER_BOOLEAN = {"True": True, "False": False, "TRUE": True, "FALSE": False}
 
 
@@ -263,6 +264,13 @@ class _Composer:
     def _stop(self, rule: str, event: Any, message: str, mend: str) -> None:
         self.problems.add(rule, Mark(self.source.file, event.start_mark.line + 1, event.start_mark.column + 1), message, mend)
         raise _Stopped
+
+
+def boolean(node: Node) -> bool | None:
+    """The boolean that an element is; in 1.x also the words of YAML 1.1."""
+    if isinstance(node.value, bool):
+        return node.value
+    return WORDS.get(node.value.lower()) if not node.source.modern and isinstance(node.value, str) else None
 
 
 def resolve(text: str, modern: bool) -> Any:

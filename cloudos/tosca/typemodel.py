@@ -175,6 +175,7 @@ class RequirementDefinition:
     filters: list[Node] = field(default_factory=list)
     least: float = 0
     most: float = UNLIMITED
+    stated: bool = True  # whether the range is written; 1.x assumes [1, 1] otherwise
 
 
 @dataclass(eq=False)

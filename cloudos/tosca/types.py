@@ -65,12 +65,15 @@ class Types:
         self.problems = problems
         self.definitions = Definitions(self)
         self.made: list[Type] = []
+        self.uses: dict[int, list[Type]] = {}  # what each type names, by the type's id; under 0 what no type names
+        self._filling: list[Type] = []
         self._begun: set[tuple[int, str, str]] = set()
         self._filled: set[int] = set()
 
     def get(self, kind: str, name: str, document: Document, place: Place) -> Any:
         """The type that a name means in a document; None, with the problem told, when there is none."""
         if found := self.known(kind, name, document, place):
+            self.uses.setdefault(id(self._filling[-1]) if self._filling else 0, []).append(found)
             return found
         if kind == "data" and name in ALIASES:
             self.problems.add("type.alias", place, f"{name} is no TOSCA type, taken for {ALIASES[name]}", f"Write {ALIASES[name]}.")
@@ -151,12 +154,29 @@ class Types:
             return made
         self._filled.add(id(made))
         self.fill(made.parent)
+        self._filling.append(made)
+        try:
+            self._fill(made)
+        finally:
+            self._filling.pop()
+        return made
+
+    def used(self) -> set[int]:
+        """Ids of the types that anything but types names, and of those that these need."""
+        found, row = set(), list(self.uses.get(0, []))
+        while row:
+            one = row.pop()
+            if id(one) not in found:
+                found.add(id(one))
+                row += [*one.lineage, *self.uses.get(id(one), [])]
+        return found
+
+    def _fill(self, made: Any) -> None:
         node = made.document.definitions[made.kind][made.name]
         fields = grammar.read(f"{made.kind}_type", node, self.problems)
         made.metadata = fields.data("metadata") or {}
         self._shared(made, fields)
         getattr(self, f"_fill_{made.kind}")(made, fields)
-        return made
 
     def _shared(self, made: Any, fields: Fields) -> None:
         """What several kinds have: properties, attributes, interfaces."""

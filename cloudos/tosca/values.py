@@ -15,7 +15,7 @@ from cloudos.tosca.functions import CONSTRAINTS, BadArguments, Malformed, call_o
 from cloudos.tosca.model import INVALID, Reference, Template, Value, unknown
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.scalars import Quantity
-from cloudos.tosca.source import LIST, MAP, SCALAR, Node
+from cloudos.tosca.source import LIST, MAP, SCALAR, Node, boolean
 from cloudos.tosca.typemodel import Condition, Property, Schema
 from cloudos.tosca.types import STRING, Types
 
@@ -245,6 +245,21 @@ def _base64(node: Node) -> bool:
     return True
 
 
+def _text(checker: Checker, node: Node, schema: Schema, context: Context) -> Any:
+    """Text; 1.x also takes a number as it is written."""
+    if isinstance(node.value, str):
+        return node.value if context.final else literal(node)
+    if node.source.modern or isinstance(node.value, bool) or not isinstance(node.value, int | float):
+        return checker._wrong(node, schema)
+    checker.problems.add("value.text", node, f"{node.text} is a number, taken as text", f'Write "{node.text}".')
+    return node.text
+
+
+def _boolean(checker: Checker, node: Node, schema: Schema) -> Any:
+    found = boolean(node)
+    return checker._wrong(node, schema) if found is None else found
+
+
 def _version(checker: Checker, node: Node, schema: Schema) -> Any:
     """Text; 1.x also takes what YAML reads as a number, as it is written."""
     text = node.value if node.source.modern else node.text
@@ -262,10 +277,10 @@ def _is_integer(node: Node) -> bool:
 
 
 CHECKS: dict[str, Callable[[Checker, Node, Schema, Context], Any]] = {
-    "string": _plain(lambda node: isinstance(node.value, str)),
+    "string": lambda checker, node, schema, context: _text(checker, node, schema, context),
     "integer": _plain(_is_integer),
     "float": _plain(lambda node: _is_integer(node) or isinstance(node.value, float)),
-    "boolean": _plain(lambda node: isinstance(node.value, bool)),
+    "boolean": lambda checker, node, schema, context: _boolean(checker, node, schema),
     "timestamp": _plain(lambda node: scalars.timestamp(node.value, node.source.modern) is not None),
     "version": lambda checker, node, schema, context: _version(checker, node, schema),
     "bytes": _plain(_base64),
