@@ -170,14 +170,25 @@ class Compiler:
         policies = [(self.pool_of(node).mapping.of("policies", one.type.lineage), one) for one in self._governing(node)]
         for entry, policy in policies:
             if entry and "scale" in entry:
-                properties = self._values.plain(policy.properties)
-                return {key: int(value) for key, value in evaluate(entry["scale"], {"properties": properties}).items()}
+                return self._numbers(entry["scale"], {
+                    "properties": self._values.plain(policy.properties),
+                    "on": lambda kind: self._policy_properties(kind, self._governing(node)),
+                    "all": lambda kind: self._policy_properties(kind, self.template.policies.values()),
+                })  # fmt: skip
         scale = self.entry_of(node).get("scale") or {}
         if not scale or node.count != 1:
             return {}
         one = Instance(self, node, 0)
-        context = {"properties": one.properties, "capabilities": one.capabilities}
-        return {key: int(value) for key, value in evaluate(scale, context).items()}
+        return self._numbers(scale, {"properties": one.properties, "capabilities": one.capabilities})
+
+    @staticmethod
+    def _numbers(scale: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, int]:
+        """The limits as numbers; UNBOUNDED is none."""
+        return {key: int(value) for key, value in evaluate(scale, context).items() if str(value).isdigit()}
+
+    def _policy_properties(self, kind: str, policies: Iterable[Any]) -> list[dict]:
+        """Properties of those of the policies that are of a type."""
+        return [self._values.plain(one.properties) for one in policies if any(level.name == kind for level in one.type.lineage)]
 
     def _is_scalable(self, node: NodeTemplate) -> bool:
         count = self.count(node)
@@ -280,6 +291,11 @@ class Compiler:
             before = () if existing else tuple(sorted({*needs} - {name}))
             self.resources[name] = Resource(name, made["kind"], node, owner.pool.name, data, before, existing is not None, index)
 
+    def belonging(self, instance: Instance) -> set[str]:
+        """Names of all resources of an instance and of its links."""
+        owners = [instance, *self.outgoing(instance)]
+        return {name for owner in owners for name in self.names(owner)}
+
     @staticmethod
     def names(owner: Owner) -> set[str]:
         """Names of an owner's resources."""
@@ -293,10 +309,9 @@ class Compiler:
                 first, second = (link.target, instance) if order == "after" else (instance, link.target)
                 if order == "none":
                     continue
-                for name in self.names(second):
-                    one = self.resources[name]
+                for one in filter(None, map(self.resources.get, self.names(second))):
                     if not one.existing:
-                        one.needs = tuple(sorted({*one.needs, *self.names(first)} - {name}))
+                        one.needs = tuple(sorted({*one.needs, *self.names(first)} - {one.name}))
 
     def _after(self) -> None:
         """What the kinds of a provider need to come after, wherever in the pool it is."""

@@ -8,6 +8,7 @@ A mapping of `each` and `value` is a list: `value` for every `item` of the list 
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ class ExpressionError(Exception):
 
 def amount(value: Any, unit: str) -> int | None:
     """A size in whole units, rounded up; a plain number has the unit already."""
-    if value is None or isinstance(value, jinja2.Undefined):
+    if value is None or isinstance(value, jinja2.Undefined | Nothing):
         return None
     if isinstance(value, int | float):
         return math.ceil(value)
@@ -57,9 +58,37 @@ def megabytes(value: Any) -> int | None:
     return amount(value.replace("MB", "MiB").replace("GB", "GiB") if isinstance(value, str) else value, "MiB")
 
 
+def _parsed(value: Any) -> Any:
+    """JSON in a text; None when it is none, or nothing is there."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value or None
+    except ValueError:
+        raise ExpressionError(f"{value!r} is no JSON") from None
+
+
+class Nothing:
+    """What `first` gives of nothing: false, with every attribute like itself, and None when it is asked something."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Nothing:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: Any) -> Nothing:
+        return self
+
+    def __call__(self, *arguments: Any) -> None:
+        return None
+
+
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=jinja2.ChainableUndefined)
     environment.filters.update(gigabytes=gigabytes, megabytes=megabytes, kilobits=lambda value: value and math.ceil(value / 1024))
+    environment.filters["first"] = lambda items: next(iter(items or ()), Nothing())
+    environment.filters["from_json"] = _parsed
     return environment
 
 
@@ -97,7 +126,7 @@ def _one(text: str, context: Mapping[str, Any]) -> Any:
         raise ExpressionError(f"{text}: {error}") from error
     except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:
         raise ExpressionError(f"{text}: {type(error).__name__}: {error}") from error
-    return str(found) if isinstance(found, str) else found
+    return None if isinstance(found, Nothing) else str(found) if isinstance(found, str) else found
 
 
 def empty(value: Any) -> bool:

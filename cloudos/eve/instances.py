@@ -77,7 +77,7 @@ class Instance(Owner):
 
     def resource_name(self, made: Mapping[str, Any], first: bool) -> str:
         """The instance's own name for the first resource, so that templates are recognised in what they become."""
-        return made.get("name", "{node}" if first else "{node}_" + made["kind"]).format(node=self.name)
+        return made.get("name", "{node}" if first else "{node}_" + made["kind"]).format(node=self.name, template=self.template.name)
 
     @functools.cached_property
     def properties(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Operations of nodes and relationships in the standard order of their lifecycle, as resources of kind `operation`.
 
-Arguments of an operation: `host` (name of the server's resource, or "" for the machine that runs Eve), `login` (address and
-user), `operation`, `how` (see `how`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
+Arguments of an operation: `hosts` (server's resource -> how to log in: address and user; none: the machine that runs Eve), `operation`, `how` (see `how`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ class _Lifecycle:
 
     @staticmethod
     def _has(name: str, standard: Mapping[str, Operation], own: Mapping[str, Any]) -> bool:
-        return name in own or bool(standard.get(name) and standard[name].implementation)
+        return name in own or implemented(standard.get(name))
 
     def _relations(self, steps: Iterable[tuple[str, str]]) -> None:
         for name, side in steps:
@@ -97,7 +96,7 @@ class _Lifecycle:
 
     def _call(self, operation: Operation | None, own: Mapping[str, Any] | None, place: Instance, link: Link | None = None) -> dict | None:
         """What is run for an operation of the template, else for the mapping's own one; None when there is neither."""
-        if operation is not None and operation.implementation and operation.implementation.primary:
+        if implemented(operation):
             inputs = self.compiler.values(operation.values, self.instance, link)
             given = {key: value for key, value in inputs.items() if value is not None}
             side = operation.implementation.host
@@ -112,9 +111,9 @@ class _Lifecycle:
         return None
 
     def _add(self, name: str, operation: str, place: Instance, run: dict | None, undo: dict | None, undo_name: str | None) -> None:
-        host, login, needs = ("", {}, set()) if (run or undo or {}).get("here") else self._host(place)
+        hosts, needs = ({}, set()) if (run or undo or {}).get("here") else self._hosts(place)
         call = {key: value for key, value in (run or {}).items() if value and key != "here"}
-        data: dict[str, Any] = {"operation": operation, "host": host, "login": login, **call}
+        data: dict[str, Any] = {"operation": operation, "hosts": hosts, **call}
         if undo:
             data["undo"] = {"operation": undo_name, **{key: value for key, value in undo.items() if value and key != "here"}}
         before = {*needs, *(self.last or self.before)}
@@ -123,18 +122,22 @@ class _Lifecycle:
         )
         self.last = [name]
 
-    def _host(self, place: Instance) -> tuple[str, dict, set[str]]:
-        """(server's resource, how to log in, names of all that belongs to the server) of what an instance is hosted on."""
-        here = place
-        while host := self.compiler.host_of(here.template):
-            here = self.compiler.peers(here, host)[0]
-        login = here.entry.get("login")
-        if not login:
-            return "", {}, set()
-        belonging = {name for name, one in self.compiler.resources.items()
-                     if (one.node, one.instance) == (here.template.name, here.index) and one.kind != OPERATION}  # fmt: skip
-        server = here.own("id")
-        return (server["$attribute"][0] if server else here.name), here.evaluated(login), belonging
+    def _hosts(self, place: Instance) -> tuple[dict[str, dict], set[str]]:
+        """(server's resource -> how to log in, names of all that belongs to the servers) of what an instance is hosted on."""
+        found: dict[str, dict] = {}
+        belonging: set[str] = set()
+        for here in self._bottom(place):
+            server = here.own("id")
+            found[server["$attribute"][0] if server else here.name] = here.evaluated(here.entry["login"])
+            belonging |= self.compiler.belonging(here)
+        return found, belonging
+
+    def _bottom(self, here: Instance) -> list[Instance]:
+        """What an instance ends up running on; software may run on several servers."""
+        hosts = [link.target for link in self.compiler.outgoing(here) if link.is_a("tosca.relationships.HostedOn")]
+        if not hosts:
+            return [here] if here.entry.get("login") else []
+        return list(dict.fromkeys(one for host in hosts for one in self._bottom(host)))
 
 
 def _standard(interfaces: Mapping[str, Interface]) -> dict[str, Operation]:
@@ -142,9 +145,15 @@ def _standard(interfaces: Mapping[str, Interface]) -> dict[str, Operation]:
     found: dict[str, Operation] = {}
     for interface in sorted(interfaces.values(), key=lambda one: not _normative(one)):
         for name, operation in interface.operations.items():
-            if operation.implementation or name not in found:
-                found.setdefault(name, operation)
+            if name not in found or (implemented(operation) and not implemented(found[name])):
+                found[name] = operation
     return found
+
+
+def implemented(operation: Operation | None) -> bool:
+    """Whether somebody says how an operation is done. The normative types themselves never do."""
+    primary = operation.implementation.primary if operation and operation.implementation else None
+    return primary is not None and bool(primary.file) and not getattr(primary.document, "builtin", False)
 
 
 def _normative(interface: Interface) -> bool:
