@@ -338,5 +338,5 @@ class PolicyView(Owner):
 
     def context(self) -> dict[str, Any]:
         """The names that expressions may use."""
-        properties = self.compiler._values.plain(self.policy.properties)  # noqa: SLF001 - two halves of one compiler
+        properties = self.compiler._values.plain(self.policy.properties)
         return {"name": self.name, "properties": properties, "pool": self.pool.defaults}

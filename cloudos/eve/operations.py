@@ -42,7 +42,7 @@ class _Depth:
         open_nodes = [node]
         while open_nodes:
             one = open_nodes[-1]
-            below = [link.target for link in self.compiler._by_source.get(one.name, ())]  # noqa: SLF001 - one compiler in two files
+            below = [link.target for link in self.compiler._by_source.get(one.name, ())]
             ahead = [target for target in below if target.name not in self.known and target not in open_nodes]
             if ahead:
                 open_nodes.append(ahead[0])

@@ -110,7 +110,7 @@ class Values:
         ends = [one for one in ((link.source, link.target) if link else ()) if one.template is node]
         found = ends or (self.compiler.peers(instance, node) if instance else self.compiler.instances(node))
         answers = [ask(one) for one in found]
-        return answers[0] if len(answers) == 1 and self.compiler.count(node)["max"] == 1 or ends or (
+        return answers[0] if (len(answers) == 1 and self.compiler.count(node)["max"] == 1) or ends or (
             instance and len(found) == 1) else answers  # fmt: skip
 
     def _attribute(self, one: Instance, rest: list) -> Any:
