@@ -1,6 +1,8 @@
 # The verbs of a person at a keyboard; each is a playbook or a tool that can also be run by itself.
 INVENTORY ?= inventory/aio
 ARGS ?=
+DATA ?=
+REACH ?=
 
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
@@ -49,6 +51,9 @@ live: env  ## the tests of a running cloud
 test-scenarios: env  ## what takes long: lab nodes, first installs, guests, and many kills
 	@pytest -q -m lab
 
+conformance: env  ## judge a folder of TOSCA files with an expected.json; DATA=folder REACH=score ARGS='--mirror ADDRESS=DIRECTORY'
+	@python tests/conformance.py "$(DATA)" $(addprefix --reach ,$(REACH)) $(ARGS)
+
 bench: env  ## measure the speed table of the design
 	@python benchmarks/run.py -i $(INVENTORY) $(ARGS)
 
@@ -78,4 +83,4 @@ lock: env
 	@uv pip compile -q --upgrade setup.cfg --extra test --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" -o requirements.txt
 
-.PHONY: help cloud verify tempest destroy test lint unit test-packages live test-scenarios bench env lock
+.PHONY: help cloud verify tempest destroy test lint unit test-packages live test-scenarios conformance bench env lock

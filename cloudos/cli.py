@@ -10,6 +10,7 @@ import click
 
 from cloudos import home
 from cloudos.bundle.cli import bundle
+from cloudos.eve.cli import eve
 from cloudos.model import inventory as inventories
 from cloudos.model.difference import diff
 from cloudos.model.plan import Host, Plan
@@ -119,4 +120,5 @@ def _host(host: Host) -> list[str]:
 
 
 main.add_command(bundle)
+main.add_command(eve)
 main.add_command(runs)

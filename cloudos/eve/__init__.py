@@ -1,1 +1,1 @@
-"""Eve: compiles TOSCA topologies to one Ansible project and runs it."""
+"""Eve: from a TOSCA template to running infrastructure. So far: its front end on the command line."""

@@ -124,4 +124,3 @@ def _service(template: Template, types: Types, checker: Checker, document: Docum
     Mappings(assembly).run()
     for value in assembly.values:
         checker.of(value)
-

@@ -62,7 +62,9 @@ class ArchiveTree(Tree):
         if len(roots) != 1:
             found = ", ".join(roots) or "none"
             raise Refused(
-                "archive.meta", f"no TOSCA.meta, and not exactly one YAML file at the root: {found}", "Add TOSCA.meta with Entry-Definitions."
+                "archive.meta",
+                f"no TOSCA.meta, and not exactly one YAML file at the root: {found}",
+                "Add TOSCA.meta with Entry-Definitions.",
             )
         return roots[0]
 
@@ -115,7 +117,7 @@ class TarTree(ArchiveTree):
         return _bounded(stream, limit) if stream else b""
 
 
-def open_archive(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> ArchiveTree | None:  # noqa: B008
+def open_archive(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> ArchiveTree | None:
     """The archive at `path`, None when it is neither zip nor tar. Raises Refused."""
     try:
         if zipfile.is_zipfile(path):

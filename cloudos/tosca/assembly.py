@@ -9,7 +9,7 @@ from typing import Any
 from cloudos.tosca import grammar
 from cloudos.tosca.documents import Document
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.model import Capability, NodeTemplate, Reference, Relationship, Requirement, Template, Value
+from cloudos.tosca.model import Capability, NodeTemplate, Reference, Relationship, Requirement, Value
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node, Source
 from cloudos.tosca.typemodel import Interface, NodeType, Operation, Property
@@ -89,7 +89,7 @@ class Assembly:
         """Keynames of a template, on top of those of the template it copies."""
         fields = grammar.read(entity, node, self.problems)
         if not (source := fields.text("copy")):
-            if "type" not in fields and "copy" not in fields:
+            if fields.absent("type") and "copy" not in fields:
                 self.problems.add("key.missing", node.place, f"{name} lacks type", "Add type.")
             return fields
         if source not in section or source == name or section[source].get("copy") is not None:
@@ -234,7 +234,11 @@ class Assembly:
         return Interface(name, Mark.of(node.place), None)
 
     def _interface(self, above: Interface, fields: Fields | None, owner: Any) -> Interface:
-        if fields is None and not above.inputs and not any(one.inputs for one in (*above.operations.values(), *above.notifications.values())):
+        if (
+            fields is None
+            and not above.inputs
+            and not any(one.inputs for one in (*above.operations.values(), *above.notifications.values()))
+        ):
             return above
         made = replace(above)
         inputs = fields.entries("inputs") if fields else []

@@ -174,4 +174,3 @@ def artifacts(types: Types, checker: Checker, library: Library) -> None:
                 made.properties[name] = checker.value(node, properties[name].schema if name in properties else None, Context(lenient=True))
         library.artifact(made)
     types.definitions.artifacts.clear()
-

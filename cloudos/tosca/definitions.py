@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
-import posixpath
 from typing import TYPE_CHECKING, Any
 
 from cloudos.tosca import grammar
+from cloudos.tosca.behaviour import Behaviour, Entries
 from cloudos.tosca.documents import Document
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.typemodel import (
-    Artifact,
-    CapabilityDefinition,
-    Condition,
-    DataType,
-    Implementation,
-    Interface,
-    Operation,
-    Property,
-    RequirementDefinition,
-    Schema,
-    Trigger,
-)
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.scalars import bounds
 from cloudos.tosca.source import LIST, MAP, Node
+from cloudos.tosca.typemodel import (
+    CapabilityDefinition,
+    Condition,
+    DataType,
+    Property,
+    RequirementDefinition,
+    Schema,
+)
 
 if TYPE_CHECKING:
     from cloudos.tosca.types import Types
@@ -32,21 +27,15 @@ if TYPE_CHECKING:
 # Until 1.2, a property that is defined again has its new constraints only; from 1.3 on constraints add up.
 REPLACING = {"tosca_simple_profile_for_nfv_1_0_0", *(f"tosca_simple_yaml_1_{minor}" for minor in range(3))}
 DEFINING = {"type", "default", "value", "mapping", "required", "validation", "constraints", "entry_schema", "key_schema"}
-NAMED_INTERFACES = {
-    "Standard": "tosca.interfaces.node.lifecycle.Standard",
-    "Configure": "tosca.interfaces.relationship.Configure",
-}
-Entries = list[tuple[str, Node]]
 
 
-class Definitions:
+class Definitions(Behaviour):
     """Makes definitions of elements, on top of those that are inherited."""
 
     def __init__(self, types: Types):
-        self.types, self.problems = types, types.problems
+        super().__init__(types)
         self.checked: list[tuple[Property, Document]] = []  # whose defaults and conditions are checked when all is there
         self.symbolic: list[tuple[RequirementDefinition, Node]] = []
-        self.artifacts: list[Artifact] = []
 
     # Properties, attributes, parameters
 
@@ -84,7 +73,9 @@ class Definitions:
         """Whether the one-line form stands here: a fixed value where a property is refined or a parameter given."""
         if entity == "parameter":
             return not (node.kind == MAP and (not node.items or any(key in DEFINING or key == "description" for key, _ in node.pairs())))
-        return bool(above) and node.kind != MAP and not (isinstance(node.value, str) and above.schema and above.schema.type.name == node.value)
+        return (
+            bool(above) and node.kind != MAP and not (isinstance(node.value, str) and above.schema and above.schema.type.name == node.value)
+        )
 
     def _refinement(self, made: Property, above: Property | None, node: Node) -> None:
         if above is None:
@@ -97,7 +88,7 @@ class Definitions:
 
     def _schema(self, fields: Fields, above: Property | None, document: Document, entity: str, node: Node) -> Schema | None:
         """The schema of a definition, refining that of the inherited one."""
-        if "type" not in fields and above is None and entity != "parameter":
+        if fields.absent("type") and above is None and entity != "parameter":
             self.problems.add("key.missing", node.place, f"{entity} lacks type", "Add type.")
             return None
         if "type" not in fields and not (above and above.schema):
@@ -142,7 +133,7 @@ class Definitions:
 
     def _inner(self, node: Node, document: Document, above: Schema | None) -> Schema | None:
         fields = grammar.read("schema", node, self.problems)
-        if "type" not in fields and above is None:
+        if fields.absent("type") and above is None:
             self.problems.add("key.missing", node.place, "schema lacks type", "Add type.")
             return None
         return self.schema(fields, document, above)
@@ -174,7 +165,9 @@ class Definitions:
         if "type" in fields:
             kind = self.types.fill(self.types.get("capability", fields.text("type") or "", document, fields["type"]))
             if kind and above and above.type and not kind.is_a(above.type):
-                self.problems.add("type.refinement", fields["type"], f"{kind.name} does not derive from {above.type.name}", "Only narrow it.")
+                self.problems.add(
+                    "type.refinement", fields["type"], f"{kind.name} does not derive from {above.type.name}", "Only narrow it."
+                )
         elif above is None:
             self.problems.add("key.missing", node.place, "capability lacks type", "Add type.")
         made = CapabilityDefinition(name, Mark.of(node.place), kind)
@@ -196,7 +189,9 @@ class Definitions:
         name = fields.text("type") or ""
         if document.modern or self.types.known("capability", name, document) or not (found := self.types.known("data", name, document)):
             return None
-        self.problems.add("type.misplaced", fields["type"], f"{name} is a data type, used as a capability type", "Define a capability type.")
+        self.problems.add(
+            "type.misplaced", fields["type"], f"{name} is a data type, used as a capability type", "Define a capability type."
+        )
         return self.types.fill(found)
 
     def _only_known(self, entries: Entries, known: dict, owner: str, entity: str, document: Document) -> None:
@@ -211,7 +206,9 @@ class Definitions:
             return default
         found = bounds(node.data())
         if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or found[0] < 0:
-            self.problems.add("definition.invalid", node, f"{node.data()!r} is no range of counts", "Write [least, most] or [least, UNBOUNDED].")
+            self.problems.add(
+                "definition.invalid", node, f"{node.data()!r} is no range of counts", "Write [least, most] or [least, UNBOUNDED]."
+            )
             return default
         return found
 
@@ -246,7 +243,9 @@ class Definitions:
             return above
         found = self.types.get(kind, node.value, document, node)
         if found and above and not found.is_a(above):
-            self.problems.add("type.refinement", node, f"{found.name} does not derive from {above.name}, which is inherited", "Only narrow it.")
+            self.problems.add(
+                "type.refinement", node, f"{found.name} does not derive from {above.name}, which is inherited", "Only narrow it."
+            )
         return found or above
 
     def _needed(self, made: RequirementDefinition, fields: Fields, above: RequirementDefinition | None, document: Document) -> None:
@@ -268,116 +267,6 @@ class Definitions:
             self.symbolic.append((made, node))
         else:
             self.types.get("capability", node.value, document, node)
-
-    # Interfaces
-
-    def interfaces(self, entries: Entries, inherited: dict[str, Interface], document: Document) -> dict[str, Interface]:
-        """Interfaces by name: inherited, refined and new ones, each on top of its interface type."""
-        found = dict(inherited)
-        for name, node in entries:
-            found[name] = self._interface(name, node, inherited.get(name), document)
-        return found
-
-    def _interface(self, name: str, node: Node, above: Interface | None, document: Document) -> Interface:
-        fields = grammar.read("interface", node, self.problems)
-        kind = above.type if above else None
-        wanted = fields.text("type") or (None if above or document.modern else NAMED_INTERFACES.get(name, name))
-        if wanted:
-            kind = self.types.fill(self.types.get("interface", wanted, document, fields.get("type") or node.place))
-            if kind and above and above.type and not kind.is_a(above.type):
-                self.problems.add("type.refinement", fields["type"], f"{kind.name} does not derive from {above.type.name}", "Only narrow it.")
-        elif not above:
-            self.problems.add("key.missing", node.place, f"interface {name} lacks type", "Add type.")
-        made = Interface(name, Mark.of(node.place), kind)
-        base = {**(kind.inputs if kind else {}), **(above.inputs if above else {})}
-        made.inputs = self.properties(fields.entries("inputs"), base, document, "parameter")
-        for section in ("operations", "notifications"):
-            known = {**(getattr(kind, section) if kind else {}), **(getattr(above, section) if above else {})}
-            for key, part in fields.entries(section):
-                if kind and key not in known:
-                    message = f"interface {name} ({kind.name}) has no {section[:-1]} {key}"
-                    self.problems.add("interface.unknown", part.place, message, nearest(key, known))
-                known[key] = self.operation(key, part, known.get(key), document)
-            setattr(made, section, known)
-        return made
-
-    def operation(self, name: str, node: Node, above: Operation | None, document: Document, bare: bool = False) -> Operation:
-        """An operation or notification; `bare`: of an interface type, which must not say how (2.0)."""
-        fields = grammar.read("operation", node, self.problems)
-        made = Operation(name, Mark.of(node.place))
-        made.inputs = self.properties(fields.entries("inputs"), above.inputs if above else {}, document, "parameter")
-        made.values = dict(above.values) if above else {}
-        made.outputs = {**(above.outputs if above else {}), **dict(fields.entries("outputs"))}
-        made.implementation = above.implementation if above else None
-        if (node := fields.get("implementation")) is not None and not node.empty:
-            if bare:
-                self.problems.add("definition.invalid", node.place, "an interface type implements an operation", "Implement it in a node type.")
-            made.implementation = self.implementation(node, document)
-        return made
-
-    def implementation(self, node: Node, document: Document) -> Implementation:
-        """Artifacts of an implementation."""
-        if node.kind == MAP and node.get("file") is not None:
-            return Implementation(Mark.of(node), self.artifact("primary", node, document, loose=True))
-        fields = grammar.read("implementation", node, self.problems)
-        made = Implementation(Mark.of(node), host=fields.text("operation_host"), timeout=fields.data("timeout"))
-        if (primary := fields.get("primary")) is not None:
-            made.primary = self.artifact("primary", primary, document, loose=True)
-        dependencies = fields.get("dependencies")
-        parts = dependencies.value if dependencies is not None and dependencies.kind == LIST else ()
-        made.dependencies = [self.artifact(str(index), part, document, loose=True) for index, part in enumerate(parts)]
-        return made
-
-    # Artifacts and triggers
-
-    def artifact(self, name: str, node: Node, document: Document, loose: bool = False) -> Artifact:
-        """An artifact; `loose`: in an implementation, where a name of a file or of an artifact of the node may stand."""
-        fields = grammar.read("artifact", node, self.problems)
-        made = Artifact(name, Mark.of(node.place), document=document)
-        self.artifacts.append(made)
-        made.file = fields.text("file") or ""
-        made.checksum, made.checksum_algorithm = fields.text("checksum"), fields.text("checksum_algorithm")
-        made.properties = {key: value for key, value in fields.entries("properties")}
-        if "type" in fields:
-            made.type = self.types.fill(self.types.get("artifact", fields.text("type") or "", document, fields["type"]))
-        else:
-            made.type = self._by_extension(made.file, document)
-            if not loose and document.modern and (node.kind == MAP or made.type is None):
-                self.problems.add("key.missing", node.place, f"artifact {name} lacks type", "Add type.")
-        if not made.file:
-            self.problems.add("key.missing", node.place, f"artifact {name} lacks file", "Add file.")
-        if made.checksum and not made.checksum_algorithm and document.modern:
-            self.problems.add("key.missing", fields["checksum"].place, "checksum without checksum_algorithm", "Add checksum_algorithm.")
-        if repository := fields.get("repository"):
-            made.repository = str(repository.value)
-            if document.repository(made.repository) is None:
-                self.problems.add("repository.unknown", repository, f"repository {made.repository} is not defined", "Define it.")
-        return made
-
-    def _by_extension(self, file: str, document: Document) -> Any:
-        extension = posixpath.splitext(file)[1].lstrip(".")
-        for _, one in document.closure() if extension else ():
-            for name in one.definitions["artifact"]:
-                made = self.types.fill(self.types.shell("artifact", name, one))
-                if extension in (made.extensions if made else ()):
-                    return made
-        return None
-
-    def triggers(self, entries: Entries) -> dict[str, Trigger]:
-        """Triggers by name."""
-        found = {}
-        for name, node in entries:
-            fields = grammar.read("trigger", node, self.problems)
-            made = Trigger(name, Mark.of(node.place), fields.data("event") or fields.data("event_type"), fields.data("condition"))
-            action = fields.data("action")
-            made.action = action if isinstance(action, list) else [action] if action is not None else []
-            shown = {"event", "event_type", "condition", "action", "description", "metadata"}
-            made.other = {key: part.data() for key, part in fields.items() if key not in shown}
-            missing = [key for key in ("event", "action") if node.source.modern and key not in fields]
-            if missing:
-                self.problems.add("key.missing", node.place, f"trigger {name} lacks {' and '.join(missing)}", f"Add {missing[0]}.")
-            found[name] = made
-        return found
 
 
 class _Of:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 
 from cloudos.tosca import grammar
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.typemodel import KINDS, Artifact
 from cloudos.tosca.problems import Mark, Problems, nearest
 from cloudos.tosca.resolver import Location, Refused, Resolver
 from cloudos.tosca.source import LIST, MAP, Limits, Node, Source, parse
+from cloudos.tosca.typemodel import KINDS, Artifact
 
 VERSION_KEY = "tosca_definitions_version"
 OLDER = re.compile(rb"^tosca_definitions_version:[ \t]*['\"]?tosca_simple", re.MULTILINE)
 SIMPLE = re.compile(r"tosca_simple_yaml_1_[0-3](_0)?|https?://docs\.oasis-open\.org/tosca/ns/simple/yaml/1\.[0-3](\.0)?")
 VERSIONS = ("tosca_2_0", *(f"tosca_simple_yaml_1_{minor}" for minor in range(4)))
 PROFILES_AS_VERSIONS = ("tosca_simple_profile_for_nfv_1_0_0", "tosca_simple_profile_for_mec_1_0_0")
-MOST_FILES = 10_000
+MOST_FILES, DEEPEST = 10_000, 100
 
 
 @dataclass(eq=False)
@@ -109,14 +109,15 @@ class Library:
     def __init__(self, resolver: Resolver, problems: Problems, normative, limits: Limits):
         self.resolver, self.problems, self.normative, self.limits = resolver, problems, normative, limits
         self.documents: dict[tuple[int, str], Document] = {}
+        self._depth = 0
 
     def read(self, location: Location, importer: Mark | None = None, above: str | None = None) -> Document | None:
         """The document at a place, None with problems told when it cannot be had. `above`: the version of the importer."""
         key = (id(location.tree), location.name)
         if key in self.documents:
             return self.documents[key]
-        if len(self.documents) >= MOST_FILES:
-            raise Refused("import.limit", f"more than {MOST_FILES} files", "Import less.")
+        if len(self.documents) >= MOST_FILES or self._depth >= DEEPEST:
+            raise Refused("import.limit", f"more than {MOST_FILES} files, or {DEEPEST} deep", "Import less.")
         source = Source(location.shown)
         try:
             content = location.tree.read(location.name, self.limits.size)
@@ -127,7 +128,11 @@ class Library:
             place = importer or Mark(source.file)
             self.problems.add("file.unreadable", place, f"{source.file} cannot be read: {error.strerror}", "Check the file.")
             return None
-        return self._document(location, source, content, above)
+        self._depth += 1
+        try:
+            return self._document(location, source, content, above)
+        finally:
+            self._depth -= 1
 
     def by_source(self, source: Source) -> Document | None:
         """The document that an element was read from."""
@@ -214,7 +219,9 @@ class Library:
             for name, node in list(document.definitions["node"].items()):
                 parent = getattr(node.get("derived_from"), "value", None)
                 if isinstance(parent, str) and parent.startswith(f"tosca.{word}."):
-                    self.problems.add("type.misplaced", node.place, f"{name} is a {kind} type among node types", f"Move it to {kind}_types.")
+                    self.problems.add(
+                        "type.misplaced", node.place, f"{name} is a {kind} type among node types", f"Move it to {kind}_types."
+                    )
                     document.definitions[kind].setdefault(name, document.definitions["node"].pop(name))
 
     def _imports(self, document: Document) -> None:
@@ -252,7 +259,8 @@ class Library:
             return
         if imported is not None:
             document.imports.append(Import(imported, fields.text("namespace"), at))
-            imported.importers.append(document)
+            if not imported.builtin:  # those are shared, and import nothing of their importers
+                imported.importers.append(document)
 
     def _located(self, document: Document, fields: Fields, url: str | None, profile: str | None) -> Location | Document:
         if profile:
@@ -278,7 +286,7 @@ class Library:
             for depth, other in document.closure():
                 for name in other.definitions.get(kind, {}) if not other.builtin else ():
                     self._collision(document, kind, name, found.setdefault(name, (depth, other)), (depth, other))
-        own = {name: node for name, node in document.fields.entries("repositories")}
+        own = dict(document.fields.entries("repositories"))
         for _, other in document.closure()[1:]:
             for name, node in other.fields.entries("repositories"):
                 if name in own:

@@ -75,7 +75,9 @@ class Evaluation:
         found = document.find("function", call.name) if document else None
         if not found:
             names = [*FUNCTIONS, *GRAPH, *(document.names("function") if document else ())]
-            self.problems.add("function.unknown", call.node, f"function {call.name} is not known", f"{nearest(call.name, names)} $$ writes a $.")
+            self.problems.add(
+                "function.unknown", call.node, f"function {call.name} is not known", f"{nearest(call.name, names)} $$ writes a $."
+            )
             return False
         signatures = found[0].definitions["function"][found[1]].get("signatures")
         if signatures is None or any(_takes(one, len(call.arguments)) for one in signatures.value or ()):
@@ -236,7 +238,10 @@ def _title(entity: Any) -> str:
 
 def _takes(signature: Node, count: int) -> bool:
     """Whether a signature takes that many arguments."""
-    sizes = [len(one.value) if (one := signature.get(key)) is not None and one.kind == "list" else 0 for key in ("arguments", "optional_arguments")]
+    sizes = [
+        len(one.value) if (one := signature.get(key)) is not None and one.kind == "list" else 0
+        for key in ("arguments", "optional_arguments")
+    ]
     variadic = signature.get("variadic")
     least = sizes[0] - 1 if variadic is not None and variadic.value else sizes[0]
     return least <= count and (count <= sum(sizes) or bool(variadic is not None and variadic.value))

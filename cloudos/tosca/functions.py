@@ -238,12 +238,9 @@ def _in_range(value: Any, limits: Any) -> bool:
     if not isinstance(limits, list) or len(limits) != 2:
         raise BadArguments("in_range takes two bounds")
     low, high = limits
-    inner = value if isinstance(value, list) else [value]
-    return all(
-        (low == "UNBOUNDED" or _ordered(one, low, lambda a, b: a >= b)) and (high == "UNBOUNDED" or _ordered(one, high, lambda a, b: a <= b))
-        for one in inner
-        if one != "UNBOUNDED"
-    )
+    inner = [one for one in (value if isinstance(value, list) else [value]) if one != "UNBOUNDED"]
+    above = low == "UNBOUNDED" or all(_ordered(one, low, lambda a, b: a >= b) for one in inner)
+    return above and (high == "UNBOUNDED" or all(_ordered(one, high, lambda a, b: a <= b) for one in inner))
 
 
 def _schema(value: Any, schema: Any) -> bool:

@@ -47,6 +47,10 @@ class Fields(dict[str, Node]):
         super().__init__(found)
         self.node = node
 
+    def absent(self, key: str) -> bool:
+        """Whether a keyname is not there at all; one of the wrong shape was told already."""
+        return key not in self and self.node.kind != LIST and self.node.get(key) is None
+
     def text(self, key: str) -> str | None:
         """The text of a keyname, None when it is not there or not text."""
         node = self.get(key)
@@ -96,10 +100,11 @@ def read(entity: str, node: Node, problems: Problems) -> Fields:
             found = {}
     else:
         found = _keys(known, node, problems)
+    fields = Fields(node, found)
     for key, spec in known.keys.items():
-        if spec.mandatory and spec.name not in found:
+        if spec.mandatory and spec.name not in found and fields.absent(key):
             problems.add("key.missing", node.place, f"{_title(entity)} lacks {key}", f"Add {key}.")
-    return Fields(node, found)
+    return fields
 
 
 def _fits_short(node: Node, known: Entity) -> bool:
@@ -211,7 +216,13 @@ def _scalar_fits(node: Node, shape: str) -> bool:
 
 
 def _word(shape: str) -> str:
-    words = {"string": "text", "metadata": "a map", "imports": "a list", "version": "a version like 1.0 (in quotes) or 1.0.0", "any": "a value"}
+    words = {
+        "string": "text",
+        "metadata": "a map",
+        "imports": "a list",
+        "version": "a version like 1.0 (in quotes) or 1.0.0",
+        "any": "a value",
+    }
     return words.get(shape, f"a {shape}" if shape in ("boolean",) else f"an {shape}" if shape == "integer" else "a map")
 
 
@@ -223,13 +234,19 @@ def _title(entity: str) -> str:
 def entities() -> dict[bool, dict[str, Entity]]:
     """The grammar by dialect (True: 2.0) and entity."""
     text = (resources.files("cloudos.tosca") / "data" / "grammar.yml").read_text(encoding="utf-8")
-    table = yaml.load(text, yaml.CSafeLoader)  # noqa: S506 - a safe loader, in C
+    table = yaml.load(text, yaml.CSafeLoader)
     return {modern: {name: _entity(name, body, modern) for name, body in table.items()} for modern in DIALECTS}
 
 
 def _entity(name: str, body: dict, modern: bool) -> Entity:
     shapes = {**COMMON, **body.get("both", {}), **body.get(DIALECTS[modern], {})}
-    return Entity(name, {key: _keyname(key, str(shape)) for key, shape in shapes.items()}, body.get("short"), None if modern else body.get("rest"), not modern and "open" in body)
+    return Entity(
+        name,
+        {key: _keyname(key, str(shape)) for key, shape in shapes.items()},
+        body.get("short"),
+        None if modern else body.get("rest"),
+        not modern and "open" in body,
+    )
 
 
 def _keyname(key: str, text: str) -> Keyname:

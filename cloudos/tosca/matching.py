@@ -21,6 +21,7 @@ from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import CapabilityDefinition
 from cloudos.tosca.values import Context
 
+SHOWN = 20  # candidates that are told, of those that fit and of those that do not
 NUMERIC = {"integer", "float", "scalar"}
 
 
@@ -31,6 +32,7 @@ class Matching:
         self.assembly, self.types, self.checker = assembly, assembly.types, assembly.checker
         self.problems, self.template, self.document = assembly.problems, assembly.template, assembly.document
         self.by_capability: dict[int, list[NodeTemplate]] = {}
+        self.by_type: dict[int, list[NodeTemplate]] = {}
         self.reached: dict[tuple[int, str], int] = {}
 
     def run(self) -> None:
@@ -41,6 +43,8 @@ class Matching:
             self._counts(node)
             for kind in {id(one): one for capability in node.type.capabilities.values() for one in _lineage(capability)}.values():
                 self.by_capability.setdefault(id(kind), []).append(node)
+            for kind in node.type.lineage:
+                self.by_type.setdefault(id(kind), []).append(node)
         wanted = [(node, one) for node in self.template.nodes.values() for one in node.requirements]
         for node, one in sorted(wanted, key=lambda pair: (pair[1].node_name is None, not pair[1].assigned, pair[1].optional)):
             self._match(node, one)
@@ -165,21 +169,10 @@ class Matching:
         if made.node_name:
             self._named(node, made, self.template.nodes[made.node_name])
             return
-        fitting = []
-        for candidate in self._candidates(made):
-            capability, reason = self._fit(node, made, candidate)
-            if capability:
-                fitting.append((candidate, capability))
-            else:
-                made.rejected[candidate.name] = reason
         used = [one.target for one in node.requirements if one.name == made.name and one.target]
-        fitting.sort(key=lambda pair: sum(pair[0] is one for one in used))
-        made.candidates = [candidate.name for candidate, _ in fitting]
+        fitting = self._fitting(node, made, used)
         if not fitting:
-            if made.directives == ["internal"]:
-                why = "; ".join(f"{name}: {reason}" for name, reason in made.rejected.items()) or "there is no candidate"
-                message = f"requirement {made.name} of {node.name} is not fulfilled: {why}"
-                self.problems.add("requirement.internal", made.place, message, "Add a node, or allow external ones.")
+            self._unfulfilled(node, made)
             return
         self._take(node, made, *fitting[0])
         others = [candidate.name for candidate, _ in fitting[1:] if not any(candidate is one for one in used)]
@@ -187,11 +180,37 @@ class Matching:
             message = f"requirement {made.name} of {node.name} takes {fitting[0][0].name}; {', '.join(others[:5])} would fit, too"
             self.problems.add("requirement.ambiguous", made.place, message, "Name the node, or add a node filter.")
 
+    def _fitting(self, node: NodeTemplate, made: Requirement, used: list[NodeTemplate]) -> list[tuple[NodeTemplate, Capability]]:
+        """Nodes that fit, with the capability that does; those in `used` last."""
+        fitting: list[tuple[NodeTemplate, Capability]] = []
+        for candidate in self._candidates(made):
+            capability, reason = self._fit(node, made, candidate)
+            if capability:
+                fitting.append((candidate, capability))
+            elif len(made.rejected) < SHOWN:
+                made.rejected[candidate.name] = reason
+            if len(fitting) > SHOWN + len(used):
+                break
+        fitting.sort(key=lambda pair: sum(pair[0] is one for one in used))
+        made.candidates = [candidate.name for candidate, _ in fitting]
+        return fitting
+
+    def _unfulfilled(self, node: NodeTemplate, made: Requirement) -> None:
+        if not made.rejected:
+            made.rejected["*"] = f"no node is a {made.node_type.name}" if made.node_type else "no node has the capability"
+        if made.directives == ["internal"]:
+            why = "; ".join(f"{name}: {reason}" for name, reason in made.rejected.items())
+            message = f"requirement {made.name} of {node.name} is not fulfilled: {why}"
+            self.problems.add("requirement.internal", made.place, message, "Add a node, or allow external ones.")
+
     def _candidates(self, made: Requirement) -> Iterator[NodeTemplate]:
+        """Nodes that may fit by their type and capabilities; each row is in the template's order."""
+        rows = [list(self.template.nodes.values())]
         if made.capability_type is not None:
-            yield from self.by_capability.get(id(made.capability_type), ())
-        else:
-            yield from self.template.nodes.values()
+            rows.append(self.by_capability.get(id(made.capability_type), []))
+        if made.node_type is not None:
+            rows.append(self.by_type.get(id(made.node_type), []))
+        yield from min(rows, key=len)
 
     def _named(self, node: NodeTemplate, made: Requirement, target: NodeTemplate) -> None:
         capability, reason = self._fit(node, made, target)
@@ -249,7 +268,9 @@ class Matching:
                 return f"relationship {kind.name} comes from nodes {_list(kind.sources)} only"
         if capability.directives == ["external"]:
             return f"capability {capability.name} is for nodes outside the template"
-        trial = Relationship(made.name, made.place, kind, source, target, made.name, capability.name, relation.properties if relation else {})
+        trial = Relationship(
+            made.name, made.place, kind, source, target, made.name, capability.name, relation.properties if relation else {}
+        )
         return filters.failure(made.filters, trial, self.checker) if made.filters else None
 
     def _take(self, node: NodeTemplate, made: Requirement, target: NodeTemplate, capability: Capability) -> None:
@@ -328,4 +349,3 @@ def _lineage(capability: CapabilityDefinition) -> tuple:
 
 def _list(kinds: list) -> str:
     return ", ".join(kind.name for kind in kinds)
-

@@ -64,6 +64,9 @@ def _document(name: str) -> Document:
     types.complete()
     if wrong := [str(problem) for problem in problems.sorted() if problem.severity != "warning"]:
         raise RuntimeError("normative types are not sound: " + "; ".join(wrong))
+    for made in types.made:
+        made.finished = True
+    document.closure()
     return document
 
 

@@ -41,13 +41,14 @@ RULES: dict[str, tuple[str, str]] = {
     "import.outside": (ERROR, "Imports stay inside the root directory or the archive."),
     "import.network": (ERROR, "Nothing is fetched: an address needs a resolver or mirror that knows it."),
     "import.profile": (ERROR, "An imported profile is known."),
-    "import.limit": (ERROR, "Not more files are imported than the limit."),
+    "import.limit": (ERROR, "Imports keep to the limits on the number of files and on depth."),
     "import.ambiguous": (ERROR, "Two imports do not bring different definitions of one name."),
     "import.shadowed": (WARNING, "A file does not define again what it imports."),
     "import.indirect": (WARNING, "A file imports what it uses itself (1.x: what others imported is found too)."),
     "repository.unknown": (ERROR, "A repository that is named is defined."),
     "profile.template": (ERROR, "A file that defines a profile has no service template."),
     "type.unknown": (ERROR, "A type that is named is defined."),
+    "type.depth": (ERROR, "No type has more than 100 ancestors."),
     "type.alias": (WARNING, "Primitive types have their TOSCA names."),
     "type.misplaced": (WARNING, "A type stands in the section of its kind (1.x)."),
     "type.cycle": (ERROR, "No type derives from itself."),
@@ -86,6 +87,7 @@ RULES: dict[str, tuple[str, str]] = {
     "function.unknown": (ERROR, "Functions are built in or defined."),
     "function.arguments": (ERROR, "Functions get the arguments that they take."),
     "function.cycle": (ERROR, "No value depends on itself."),
+    "function.depth": (ERROR, "Values do not depend on each other over very many steps."),
     "function.path": (ERROR, "What get_property, get_attribute and their like name exists."),
     "function.input": (ERROR, "get_input names an input."),
     "input.unknown": (UNDEPLOYABLE, "Given inputs are defined by the template."),
@@ -110,7 +112,7 @@ class Place(Protocol):
     column: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A place of its own."""
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 PROFILE = re.compile(rb"^profile:[ \t]*(['\"]?)([^'\"#\r\n]+?)\1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 SCANNED, SCAN_SIZE = 2000, 2_000_000  # files looked at for a profile's name, and bytes of the largest
 
@@ -32,6 +32,7 @@ class Tree:
 
     base = ""
     complete = False  # whether every file that the documents name must be in it
+
     def __init__(self, shown: str):
         self.shown = shown
 
@@ -173,6 +174,11 @@ class FileResolver:
                     found.setdefault(match[2].decode(errors="replace"), Location(tree, name))
             self._scanned[id(tree)] = found
         return self._scanned[id(tree)]
+
+
+def unquote(text: str) -> str:
+    """A part of an address without its %-escapes."""
+    return ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode()).decode(errors="replace")
 
 
 def _path(url: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.typemodel import DataType
 from cloudos.tosca.source import MAP
+from cloudos.tosca.typemodel import DataType
 
 if TYPE_CHECKING:
     from cloudos.tosca.types import Types
@@ -32,7 +32,9 @@ def fill(made: DataType, fields: Fields, types: Types) -> None:
     prefixes = {**(inherited.prefixes if inherited else {}), **_multipliers(made, fields, "prefixes", types)}
     made.bare_units, made.prefixes = units, prefixes
     made.units = dict(inherited.units) if inherited and not units else {}
-    made.units.update({f"{prefix}{unit}": factor * value for prefix, factor in (prefixes or {"": 1}).items() for unit, value in units.items()})
+    made.units.update(
+        {f"{prefix}{unit}": factor * value for prefix, factor in (prefixes or {"": 1}).items() for unit, value in units.items()}
+    )
     _check(made, fields, types, bool(inherited))
 
 

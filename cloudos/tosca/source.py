@@ -118,7 +118,7 @@ def _key(node: Node) -> Hashable:
     return tuple(data) if isinstance(data, list) else str(data) if isinstance(data, dict) else data
 
 
-def parse(text: bytes | str, source: Source, problems: Problems, limits: Limits = Limits()) -> Node | None:  # noqa: B008
+def parse(text: bytes | str, source: Source, problems: Problems, limits: Limits = Limits()) -> Node | None:
     """The root of a document, None with problems told when there is none to work with."""
     mark = Mark(source.file)
     if len(text) > limits.size:

@@ -26,7 +26,9 @@ class Mappings:
         if node is None:
             return
         fields = grammar.read("substitution", node, self.problems)
-        kind = self.types.get("node", fields.text("node_type") or "", self.document, fields["node_type"]) if fields.text("node_type") else None
+        kind = (
+            self.types.get("node", fields.text("node_type") or "", self.document, fields["node_type"]) if fields.text("node_type") else None
+        )
         self.types.complete()
         if not isinstance(kind, NodeType):
             return

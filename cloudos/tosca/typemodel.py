@@ -55,6 +55,7 @@ class Type:
     lineage: tuple[Any, ...] = ()
     metadata: dict = field(default_factory=dict)
     document: Any = field(default=None, repr=False)
+    finished: bool = False  # shared by many loads, and never changed again
     properties: dict[str, Property] = field(default_factory=dict)
     attributes: dict[str, Property] = field(default_factory=dict)
 

@@ -12,6 +12,9 @@ from cloudos.tosca import grammar, scalartypes
 from cloudos.tosca.definitions import Definitions
 from cloudos.tosca.documents import Document
 from cloudos.tosca.grammar import Fields
+from cloudos.tosca.problems import Mark, Place, Problems, nearest
+from cloudos.tosca.scalars import UNITS
+from cloudos.tosca.source import Node
 from cloudos.tosca.typemodel import (
     ArtifactType,
     CapabilityType,
@@ -24,9 +27,6 @@ from cloudos.tosca.typemodel import (
     Schema,
     Type,
 )
-from cloudos.tosca.problems import Mark, Place, Problems, nearest
-from cloudos.tosca.scalars import UNITS
-from cloudos.tosca.source import Node
 
 CLASSES: dict[str, type[Type]] = {
     "artifact": ArtifactType,
@@ -38,6 +38,7 @@ CLASSES: dict[str, type[Type]] = {
     "policy": PolicyType,
     "relationship": RelationshipType,
 }
+ANCESTORS = 100
 ALIASES = {"int": "integer", "bool": "boolean", "str": "string", "number": "float", "dict": "map", "array": "list"}
 
 
@@ -67,6 +68,7 @@ class Types:
         self.made: list[Type] = []
         self.uses: dict[int, list[Type]] = {}  # what each type names, by the type's id; under 0 what no type names
         self._filling: list[Type] = []
+        self._depth = 0
         self._begun: set[tuple[int, str, str]] = set()
         self._filled: set[int] = set()
 
@@ -119,9 +121,11 @@ class Types:
             return None
         self._begun.add(key)
         node = document.definitions[kind][name]
+        self._depth += 1
         made = CLASSES[kind](name, kind, Mark.of(node.place), document=document)
         made.parent = self._parent(kind, name, node, document)
         made.lineage = (made, *(made.parent.lineage if made.parent else ()))
+        self._depth -= 1
         if isinstance(made, DataType) and made.parent:
             made.base = made.parent.base
         document.types[(kind, name)] = made
@@ -132,14 +136,17 @@ class Types:
         parent = node.get("derived_from")
         if parent is None or not isinstance(parent.value, str):
             return None
+        if self._depth > ANCESTORS:
+            self.problems.add("type.depth", parent, f"{name} derives through more than {ANCESTORS} types", "Derive from fewer.")
+            return None
         if not parent.value:
             self.problems.add("key.shape", parent, "derived_from is empty", "Name the parent or remove it.")
             return None
-        if (found := document.find(kind, parent.value)) and (id(found[0]), kind, found[1]) in self._begun:
-            if (kind, found[1]) not in found[0].types:
-                message = f"{kind} type {name} derives from itself, through {parent.value}"
-                self.problems.add("type.cycle", parent, message, "Break the circle.")
-                return None
+        found = document.find(kind, parent.value)
+        if found and (id(found[0]), kind, found[1]) in self._begun and (kind, found[1]) not in found[0].types:
+            message = f"{kind} type {name} derives from itself, through {parent.value}"
+            self.problems.add("type.cycle", parent, message, "Break the circle.")
+            return None
         return self.get(kind, parent.value, document, parent)
 
     def complete(self) -> None:
@@ -150,7 +157,7 @@ class Types:
 
     def fill(self, made: Any) -> Any:
         """Give a type its content, after its parent's. Returns the type."""
-        if made is None or id(made) in self._filled or made.document is None:
+        if made is None or made.finished or id(made) in self._filled or made.document is None:
             return made
         self._filled.add(id(made))
         self.fill(made.parent)

@@ -48,7 +48,11 @@ class Checker:
         if state is None and value.node is not None:
             self._state[id(value)] = False
             schema = value.definition.schema if value.definition else None
-            value.value = self.value(value.node, schema, Context(value.owner))
+            try:
+                value.value = self.value(value.node, schema, Context(value.owner))
+            except RecursionError:
+                self.problems.add("function.depth", value.place, "the value depends on too many others", "Shorten the chain.")
+                value.value = INVALID
             self._state[id(value)] = True
         elif state is False:
             message = f"the value of {value.definition.name if value.definition else 'this'} depends on itself"
@@ -190,10 +194,7 @@ class Checker:
     def holds(self, condition: Condition, context: Context) -> bool | None:
         """Whether a condition is true; None when that is not known yet, or the condition itself is wrong."""
         try:
-            if condition.operator is None:
-                found = self.value(condition.node, None, context)
-            else:
-                found = self._operator(condition, context)
+            found = self.value(condition.node, None, context) if condition.operator is None else self._operator(condition, context)
         except BadArguments as error:
             self.problems.add("constraint.invalid", condition.node, str(error), "Correct the condition or the value.")
             return None

@@ -1,0 +1,73 @@
+"""Commands of Eve that need no cloud."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from cloudos import tosca
+from cloudos.eve import crosscheck, show
+from cloudos.tosca.resolver import DirectoryTree, FileResolver
+
+
+@click.group()
+def eve() -> None:
+    """From TOSCA templates to running infrastructure."""
+
+
+@eve.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-i", "--inputs", "given", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print problems and the resolved template as JSON.")
+@click.option(
+    "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Directory that imports may not leave; the file's own."
+)
+@click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an address lie; nothing is fetched.")
+@click.option("--cross-check", is_flag=True, help="Also ask tosca-parser (1.x only), in a process of its own.")
+def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | None, mirrors: tuple[str, ...], cross_check: bool) -> None:
+    """Read a TOSCA file or archive, resolve it, and tell every mistake with file, line and column.
+
+    Exits with 0 when it is accepted, 1 when it is not valid, 2 when it is valid but not deployable, 3 when it cannot be
+    read. Needs no cloud and no network.
+    """
+    report = tosca.load(file, FileResolver(dict(map(_mirror, mirrors))), _inputs(given) if given else None, root)
+    checked = crosscheck.ask(file) if cross_check and report.exit_code != 3 else None
+    if as_json:
+        click.echo(json.dumps({**show.data(report), **({"tosca_parser": checked} if checked else {})}, indent=2, default=str))
+    else:
+        for problem in report.problems:
+            click.echo(str(problem))
+        for line in show.text(report):
+            click.echo(line)
+        if checked:
+            click.echo(f"tosca-parser: {checked['verdict']}{': ' + checked['message'] if checked['message'] else ''}")
+    sys.exit(report.exit_code)
+
+
+def _mirror(text: str) -> tuple[str, DirectoryTree]:
+    address, equals, directory = text.partition("=")
+    if not equals or not Path(directory).is_dir():
+        raise click.BadParameter(f"{text}: write ADDRESS=DIRECTORY with a directory that exists", param_hint="--mirror")
+    return address, DirectoryTree(Path(directory))
+
+
+def _inputs(given: tuple[str, ...]) -> dict[str, Any]:
+    """Values of inputs; later ones win."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            data = {name: yaml.safe_load(value)} if equals else yaml.safe_load(Path(text).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise click.BadParameter(f"{text}: {error}", param_hint="-i") from error
+        if not isinstance(data, dict):
+            raise click.BadParameter(f"{text} is neither NAME=VALUE nor a YAML file of a map", param_hint="-i")
+        found.update(data)
+    return found
