@@ -100,10 +100,13 @@ def requirements(node: NodeTemplate, name: Any) -> list[Requirement]:
 
 
 def _relationship(node: NodeTemplate, name: Any, index: int) -> Relationship:
-    found = [one for one in requirements(node, name) for _ in range(one.count if isinstance(one.count, int) else 1)]
-    if index >= len(found) or found[index].relationship is None or found[index].target is None:
-        raise Unresolved
-    return found[index].relationship
+    for one in requirements(node, name):
+        index -= one.count if isinstance(one.count, int) else 1
+        if index < 0:
+            if one.relationship is None or one.target is None:
+                break
+            return one.relationship
+    raise Unresolved
 
 
 def _older(path: list[Any], owner: Any, template: Template) -> tuple[Entity, list[Any]]:
