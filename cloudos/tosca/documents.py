@@ -94,6 +94,7 @@ class Document:
         """Names that have a meaning here, for suggestions."""
         for _, document in self.closure():
             yield from document.definitions.get(kind, {})
+            yield from document.aliases.get(kind, {})
             for one in document.imports:
                 if one.namespace:
                     yield from (f"{one.namespace}:{name}" for name in one.document.definitions.get(kind, {}))

@@ -76,7 +76,9 @@ class Matching:
         if not isinstance(name.value, str):
             self.problems.add("requirement.target", node, f"node is {node.words()}, must be a name, or [name, index]", "Correct it.")
             return
-        if name.value in self.template.nodes:
+        if name.value in self.template.broken:
+            made.rejected["*"] = f"{name.value} is not valid itself"
+        elif name.value in self.template.nodes:
             made.node_name = name.value
         elif index is None and (kind := self.types.known("node", name.value, self.document)):
             self.types.complete()

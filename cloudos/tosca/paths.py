@@ -39,6 +39,8 @@ def _start(name: Any, owner: Any, template: Template) -> Entity:
             raise NoSuch("SELF means nothing here", "Name a node template.")
         return owner
     found = template.nodes.get(name) or template.relationship_templates.get(name)
+    if name in template.broken:
+        raise Unresolved
     if not found:
         raise NoSuch(f"{name} is no node template", nearest(name, ["SELF", *template.nodes]))
     return found
@@ -197,6 +199,8 @@ def into(data: Any, schema: Schema | None, path: list[Any]) -> tuple[Any, Schema
             if not isinstance(data, Reference):
                 raise Unresolved
             continue
+        if isinstance(part, int) and part < 0:
+            raise NoSuch(f"{part} is no index", "Indexes count from 0.")
         try:
             data = data[part] if isinstance(data, list | dict) else None
         except (KeyError, IndexError, TypeError):

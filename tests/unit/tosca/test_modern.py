@@ -76,10 +76,24 @@ def test_two_assignments_take_two_nodes(tmp_path):
         ("[{host: {node: small, relationship: «requirement.relationship»Nothing}}]", 1),
         ("[{host: {node: small, «requirement.relationship»relationship: Talks}}]", 1),
         ("[{host: [small, 0]}]", 0),
+        ("[{host: small}, {peer: {node: other, relationship: Wire}}]", 0),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Tube}}]", 1),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Pipe}}]", 1),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Duct}}]", 1),
     ],
 )
 def test_requirement(requirements, rule, tmp_path):
-    text = WORLD + HOSTS + f"    app: {{type: App, requirements: {requirements}}}\n"
+    talks = """
+  Wire: {derived_from: Talks, valid_capability_types: [Reach], valid_target_node_types: [App], valid_source_node_types: [App]}
+  Tube: {derived_from: Talks, valid_capability_types: [Compute]}
+  Pipe: {derived_from: Talks, valid_target_node_types: [Host]}
+  Duct: {derived_from: Talks, valid_source_node_types: [Host]}
+"""
+    world = WORLD.replace("relationship_types: {HostedOn: {valid_capability_types: [Compute]}, Talks: {properties: {speed: {type: integer, default: 1}}}}",
+                          "relationship_types:\n  HostedOn: {valid_capability_types: [Compute]}\n  Talks: {}" + talks)
+    text = world + HOSTS + f"    app: {{type: App, requirements: {requirements}}}\n"
+    if "other" in requirements:
+        text += "    other: {type: App, requirements: [{host: large}]}\n"
     assert judge(tmp_path, text).exit_code == rule
 
 
