@@ -84,7 +84,8 @@ def test_json_tells_everything(validate):
     assert len(data["problems"]) == 1, "what follows from one mistake is not told again"
     code, output = validate("--json")
     (requirement,) = json.loads(output)["template"]["nodes"]["web"]["requirements"]
-    assert (requirement["target"], requirement["capability"], requirement["relationship"]) == ("server", "host", "tosca.relationships.HostedOn")
+    found = requirement["target"], requirement["capability"], requirement["relationship"]
+    assert found == ("server", "host", "tosca.relationships.HostedOn")
 
 
 def test_unreadable(validate, tmp_path):
@@ -105,12 +106,13 @@ def test_root_and_mirror(validate, tmp_path):
 
 def test_a_second_opinion_is_asked_in_a_process_with_limits(tmp_path):
     path = tmp_path / "t.yaml"
-    path.write_text("tosca_definitions_version: tosca_simple_yaml_1_3\ntopology_template: {node_templates: {s: {type: tosca.nodes.Compute}}}\n")
+    head = "tosca_definitions_version: tosca_simple_yaml_1_3\n"
+    path.write_text(head + "topology_template: {node_templates: {s: {type: tosca.nodes.Compute}}}\n")
     assert crosscheck.ask(path)["verdict"] == "accepted"
     path.write_text("tosca_definitions_version: tosca_2_0\n")
     assert crosscheck.ask(path)["verdict"] == "not valid"
     circle = "node_types: {my.A: {derived_from: my.B}, my.B: {derived_from: my.A}}"
-    path.write_text(f"tosca_definitions_version: tosca_simple_yaml_1_3\n{circle}\ntopology_template: {{node_templates: {{a: {{type: my.A}}}}}}\n")
+    path.write_text(f"{head}{circle}\ntopology_template: {{node_templates: {{a: {{type: my.A}}}}}}\n")
     assert crosscheck.ask(path, seconds=2)["verdict"] == "no answer"
 
 

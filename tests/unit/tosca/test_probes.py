@@ -1,6 +1,7 @@
 """Thirty questions on meaning, each with one right answer: nothing, or one rule at one place."""
 
 import pytest
+
 from tests.unit.tosca.marked import MODERN, OLDER, judge
 
 TYPES = OLDER + """

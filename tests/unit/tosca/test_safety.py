@@ -1,5 +1,6 @@
 """What a hostile file may try: bombs, slips, links, addresses, circles, and many at once."""
 
+import copy
 import io
 import os
 import random
@@ -8,13 +9,23 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.unit.tosca.marked import MODERN, OLDER, judge, load, problems, write
+import yaml
 
 from cloudos import tosca
 from cloudos.tosca import archive, resolver
 from cloudos.tosca.archive import ArchiveLimits, open_archive
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Refused
+from tests.unit.tosca.marked import MODERN, OLDER, expected, judge, load, problems, write
+from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
 
+MODERN_SCALARS = MODERN + """
+functions: {f: {signatures: [{arguments: [string], result: integer}]}}
+data_types:
+  Mass: {derived_from: scalar, units: {g: 1}, prefixes: {"": 1, k: 1000}, canonical_unit: g, validation: {$less_than: [$value, 9 kg]}}
+  Names: {derived_from: map, key_schema: string, entry_schema: {type: list, entry_schema: Mass}}
+node_types: {Box: {properties: {all: {type: Names, default: {a: [1 g]}}, size: {type: integer}}}}
+service_template: {node_templates: {box: {type: Box, properties: {size: {$f: [a]}, all: {b: [2 kg, 1 g]}}}}}
+"""
 TEMPLATE = OLDER + "topology_template: {node_templates: {s: {type: tosca.nodes.Compute}}}\n"
 
 
@@ -121,7 +132,8 @@ def test_a_mirror_stands_for_an_address(tmp_path):
 
 def test_the_root_may_be_higher_than_the_file(tmp_path):
     write(tmp_path, OLDER + "node_types: {Shared: {derived_from: tosca.nodes.Root}}", "shared/types.yaml")
-    path = write(tmp_path, OLDER + "imports: [../shared/types.yaml]\ntopology_template: {node_templates: {s: {type: Shared}}}", "app/t.yaml")
+    text = OLDER + "imports: [../shared/types.yaml]\ntopology_template: {node_templates: {s: {type: Shared}}}"
+    path = write(tmp_path, text, "app/t.yaml")
     assert rules(tosca.load(path)) == ["import.outside", "type.unknown"]
     assert tosca.load(path, root=tmp_path).exit_code == 0
 
@@ -147,7 +159,8 @@ def packed(path, entries, kind="zip"):
 @pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
 @pytest.mark.parametrize("meta", ["TOSCA-Metadata/TOSCA.meta", "TOSCA.meta", None])
 def test_archives_are_read_in_place(kind, meta, tmp_path):
-    main = OLDER + "imports: [types/t.yaml]\ntopology_template: {node_templates: {s: {type: Mine, artifacts: {a: {type: File, file: x.sh}}}}}"
+    main = OLDER + "imports: [types/t.yaml]\n"
+    main += "topology_template: {node_templates: {s: {type: Mine, artifacts: {a: {type: File, file: x.sh}}}}}"
     entries = [("main.yaml", main), ("types/t.yaml", OLDER + "node_types: {Mine: {derived_from: tosca.nodes.Root}}"), ("x.sh", "true")]
     if meta:
         entries.append((meta, "TOSCA-Meta-File-Version: 1.1\nCSAR-Version: 1.1\nEntry-Definitions: main.yaml\n"))
@@ -239,21 +252,37 @@ def test_six_at_once_all_answer_right(tmp_path):
     assert codes == [0, 1] * 30
 
 
-def test_no_mutilated_template_raises(tmp_path):
-    from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
+def places(data, path=()):
+    """Paths to everything inside a document."""
+    yield path
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield from places(value, (*path, key))
 
-    chance = random.Random(7)  # noqa: S311 - the same texts every time
-    texts = [WORLD + HOSTS + "    app: {type: App, requirements: [{host: small}, {peer: {count: 2}}]}\n", SUBSTITUTION, TEMPLATE]
-    pieces = ["{}", "[]", "null", "7", "-1", "'x'", "[a, b]", "{a: b}", "{$get_input: x}", "$x", "*a", "&a", "true", "[[]]", "1.5", "{? [a]: b}"]
-    for number in range(600):
-        words = chance.choice(texts).split(" ")
-        for _ in range(chance.randint(1, 4)):
-            index = chance.randrange(len(words))
-            if words[index].strip():
-                end = "\n" if words[index].endswith("\n") else ""
-                words[index] = (words[index].rstrip("\n").rstrip("}],") if chance.random() < 0.3 else "") + chance.choice(pieces) + end
-        load(tmp_path, " ".join(words))
-        assert number >= 0
+
+def mutilated(data, chance):
+    """The document with some of its parts replaced by what does not belong there."""
+    wrong = [None, "x", "", 7, -1, 1.5, True, [], {}, ["a", "b"], {"a": "b"}, [[]], {"$get_input": "x"}, "$value", {"$and": [True]},
+             {"get_property": ["SELF", "x"]}, {"$get_property": ["SELF", "RELATIONSHIP", "host", -1, "TARGET", "x"]},
+             {"type": "string"}, {"type": "x", "properties": None}, ["x", 0], {"count": 10**9}]  # fmt: skip
+    data = copy.deepcopy(data)
+    for _ in range(chance.randint(1, 4)):
+        path = chance.choice([path for path in places(data) if path])
+        holder = data
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = copy.deepcopy(chance.choice(wrong))
+    return data
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_mutilated_template_raises(number, tmp_path):
+    peers = "    app: {type: App, requirements: [{host: small}, {peer: {node: other, count: 2}}]}\n    other: {type: App}\n"
+    text = [WORLD + HOSTS + peers, expected(SUBSTITUTION)[1], TEMPLATE, MODERN_SCALARS][number]
+    data, chance = yaml.safe_load(text), random.Random(number)
+    for _ in range(120):
+        report = load(tmp_path, yaml.safe_dump(mutilated(data, chance), sort_keys=False))
+        assert report.exit_code in (0, 1, 2)
+        assert all(problem.line >= 1 and problem.column >= 1 for problem in report.problems)
 
 
 def test_the_scan_for_profiles_survives_what_it_finds(tmp_path):
