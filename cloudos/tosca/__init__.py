@@ -13,6 +13,7 @@ from typing import Any
 from cloudos.tosca import checks, normative
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.collector import paused
 from cloudos.tosca.documents import Document, Library
 from cloudos.tosca.grammar import Fields, read
 from cloudos.tosca.matching import Matching
@@ -57,7 +58,8 @@ def load(
     problems = Problems()
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
-        template = _template(location, resolver or FileResolver(), inputs, problems, limits)
+        with paused():
+            template = _template(location, resolver or FileResolver(), inputs, problems, limits)
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
         template = None

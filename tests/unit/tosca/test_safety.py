@@ -1,6 +1,7 @@
 """What a hostile file may try: bombs, slips, links, addresses, circles, and many at once."""
 
 import copy
+import gc
 import io
 import os
 import random
@@ -250,6 +251,16 @@ def test_six_at_once_all_answer_right(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         codes = list(pool.map(lambda path: tosca.load(path).exit_code, jobs))
     assert codes == [0, 1] * 30
+
+
+def test_the_collector_is_as_it_was(tmp_path):
+    path = write(tmp_path, TEMPLATE)
+    for switch in (gc.disable, gc.enable):
+        switch()
+        before = gc.isenabled()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: tosca.load(path), range(8)))
+        assert gc.isenabled() == before
 
 
 def places(data, path=()):
