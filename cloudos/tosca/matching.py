@@ -22,6 +22,7 @@ from cloudos.tosca.typemodel import CapabilityDefinition
 from cloudos.tosca.values import Context
 
 SHOWN = 20  # candidates that are told, of those that fit and of those that do not
+COMPARISONS = 500_000  # some seconds; a template that needs more is told to name its targets
 NUMERIC = {"integer", "float", "scalar"}
 
 
@@ -33,6 +34,7 @@ class Matching:
         self.problems, self.template, self.document = assembly.problems, assembly.template, assembly.document
         self.by_capability: dict[int, list[NodeTemplate]] = {}
         self.by_type: dict[int, list[NodeTemplate]] = {}
+        self.comparisons = 0
         self.reached: dict[tuple[int, str], int] = {}
 
     def run(self) -> None:
@@ -187,6 +189,11 @@ class Matching:
         """Nodes that fit, with the capability that does; those in `used` last."""
         fitting: list[tuple[NodeTemplate, Capability]] = []
         for candidate in self._candidates(made):
+            self.comparisons += 1
+            if self.comparisons == COMPARISONS:
+                self.problems.add("requirement.limit", made.place, "too many candidates were tried", "Name the node templates.")
+            if self.comparisons >= COMPARISONS:
+                break
             capability, reason = self._fit(node, made, candidate)
             if capability:
                 fitting.append((candidate, capability))

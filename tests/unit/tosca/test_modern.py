@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloudos.tosca import matching
 from tests.unit.tosca.marked import MODERN, judge, load
 
 WORLD = MODERN + """
@@ -59,6 +60,15 @@ def test_demands_of_the_type_are_matched_unasked_and_ambiguity_is_told(tmp_path)
     report = judge(tmp_path, WORLD + HOSTS + apps)
     assert [(one.source.name, one.target.name) for one in report.template.relationships()] == [("one", "small"), ("two", "small")]
     assert not report.template.nodes["one"].requirements[0].assigned
+
+
+def test_the_search_for_targets_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(matching, "COMPARISONS", 3)
+    judge(tmp_path, WORLD + HOSTS + """
+    one: {type: App}
+    «requirement.limit»two: {type: App}
+    three: {type: App}
+""")
 
 
 def test_two_assignments_take_two_nodes(tmp_path):
