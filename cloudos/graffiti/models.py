@@ -13,7 +13,7 @@ from cloudos.eden.db import Base, Exact, Id, LongText, Moment, now
 from cloudos.eden.models import Owned, new_id
 from cloudos.graffiti.types import Namespace, Type
 
-Number = sa.Float(53).with_variant(mysql.DOUBLE(), "mysql")
+Number = sa.Float(53).with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
 SerialId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 

@@ -8,7 +8,7 @@ from cloudos.eden.db import Exact, Id, LongText, Moment
 
 revision = "graffiti_0001"
 down_revision = None
-Number = sa.Float(53).with_variant(mysql.DOUBLE(), "mysql")
+Number = sa.Float(53).with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
 SerialId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
