@@ -14,9 +14,9 @@ import click
 import yaml
 
 from cloudos.eden.client import Conflict
-from cloudos.eden.commands import as_json, details, group, table, told
+from cloudos.eden.commands import as_json, connect, details, group, table, told
 from cloudos.eden.policy import SCOPES
-from cloudos.graffiti.client import STANDARD, Graffiti
+from cloudos.graffiti.client import STANDARD, Focus, Graffiti
 from cloudos.graffiti.joint import POLICIES
 from cloudos.graffiti.sources import SOURCES, Unloadable
 
@@ -210,6 +210,19 @@ def bind(
     if output:
         output.write_bytes(text)
     click.echo(f"{made['id']}, reserved until {made['expires_at']}" if output else text.decode().rstrip())
+
+
+@command(
+    graffiti,
+    click.argument("binding"),
+    click.argument("name"),
+    click.option("--reference", help="The topology that it binds: name@version."),
+)
+def store(service: Graffiti, binding: str, name: str, reference: str | None) -> None:
+    """Store the profile document of a binding in Focus, under a name."""
+    options = click.get_current_context().parent.params
+    made = service.store_profile(binding, connect(Focus, options["cloud"], None), name, reference)
+    click.echo(f"{made['id']}  {made['name']}@{made['latest_version']}")
 
 
 @command(graffiti, as_json)

@@ -14,8 +14,15 @@ from cloudos.eden.client import Client
 from cloudos.graffiti import sources
 from cloudos.graffiti.types import Batch
 
+PROFILE = "resource_binding"  # the type of a binding among Focus's documents
 # In the order in which they refer to each other.
 STANDARD = ("tosca", "os-traits", "os-resource-classes", "openstack")
+
+
+class Focus(Client):
+    """Where profiles are stored."""
+
+    service_type = "focus"
 
 
 class Graffiti(Client):
@@ -118,6 +125,15 @@ class Graffiti(Client):
     def profile_text(self, binding: str) -> bytes:
         """The binding document as YAML, to be stored in Focus."""
         return self.request("GET", f"/v1/bindings/{quote(binding, safe='')}/profile", headers={"Accept": "application/yaml"}).content
+
+    def store_profile(self, binding: str, focus: Client, name: str, reference: str | None = None) -> dict[str, Any]:
+        """Store a binding's profile as a new document of Focus and return that; `reference`: the topology that it binds, as name@version.
+
+        focus: a client of Focus, or `Focus(session)` of this module; the services know each other over HTTP only.
+        """
+        about = {"name": name, "type": PROFILE, "reference": reference}
+        headers = {"Content-Type": "application/yaml"}
+        return focus.request("POST", "/v1/documents", query=about, data=self.profile_text(binding), headers=headers).json()
 
     def drift(self, binding: str) -> dict[str, Any]:
         """What differs between what was bound and what is there."""

@@ -85,6 +85,9 @@ class Filter:
     def _exists(self, test: Test, kind: str | None) -> sa.ColumnElement[bool]:
         if test.operator in MANY:
             every = MANY[test.operator][0]
+            if not every and len({part.name for part in test.parts}) == 1:  # one look at the property is enough
+                same = [_COMPARE[part.operator](part, kind) for part in test.parts]
+                return self._row(test.capability, test.parts[0].name, sa.or_(sa.false(), *same))
             parts = [self._exists(part, kind) for part in test.parts]
             return sa.and_(sa.true(), *parts) if every else sa.or_(sa.false(), *parts)
         held = [self._row(test.capability, test.name, _COMPARE[test.operator](test, kind))]

@@ -84,8 +84,11 @@ def rows(resource: Resource, dictionary: Dictionary) -> dict[type, list[dict[str
              *(value.text for _, _, _, value in found if value.kind == "string")]  # fmt: skip
     return {
         Capability: [{"resource_id": resource.id, "name": one["name"], "type": one["type"]} for one in resource.capabilities],
-        Property: [{"resource_id": resource.id, "capability": capability, "type": type_, "name": name, "kind": value.kind,
-                    "number": value.number, "text": value.text} for capability, type_, name, value in found],
+        Property: [
+            {"resource_id": resource.id, "name": name, "position": position, "capability": capability, "type": type_, "kind": value.kind,
+             "number": value.number, "text": value.text}
+            for position, (capability, type_, name, value) in enumerate(found)
+        ],
         ResourceTag: [{"resource_id": resource.id, "tag": tag} for tag in dict.fromkeys(resource.tags)],
         Word: [{"resource_id": resource.id, "word": word} for word in words(" ".join(texts))],
     }  # fmt: skip

@@ -147,12 +147,15 @@ class Matcher:
     def _judged(self, base: list[sa.ColumnElement[bool]], good: sa.ColumnElement[bool]) -> Sequence[Any]:
         """The first of those that fit and of those that do not, cheapest first, each with how many there are of its sort."""
         flag = sa.case((good, 1), else_=0).label("good")
-        judged = sa.select(*_COLUMNS, flag).where(*base).subquery()
+        # Only what sorting needs goes through it; the rest is fetched for the few that are kept.
+        judged = sa.select(Resource.id, Resource.price, Resource.name, flag).where(*base).subquery()
         order = (judged.c.price.is_(None), judged.c.price, judged.c.name, judged.c.id)
-        counted = sa.select(judged, sa.func.count().over(partition_by=judged.c.good).label("total"),
-                            sa.func.row_number().over(partition_by=judged.c.good, order_by=order).label("rank")).subquery()  # fmt: skip
+        total = sa.func.count().over(partition_by=judged.c.good).label("total")
+        rank = sa.func.row_number().over(partition_by=judged.c.good, order_by=order).label("rank")
+        counted = sa.select(judged.c.id, judged.c.good, total, rank).subquery()
         most = sa.case((counted.c.good == 1, MOST_OPTIONS), else_=MOST_REJECTED)
-        return self._session.execute(sa.select(counted).where(counted.c.rank <= most).order_by(counted.c.rank)).all()
+        statement = sa.select(*_COLUMNS, counted.c.good, counted.c.total).join(counted, counted.c.id == Resource.id)
+        return self._session.execute(statement.where(counted.c.rank <= most).order_by(counted.c.rank)).all()
 
     def _base(self, one: Wanted) -> list[sa.ColumnElement[bool]]:
         """What a requirement is about at all: resources that the caller sees, with the capability and of the type."""

@@ -13,7 +13,7 @@ from cloudos.eden.db import Base, Exact, Id, LongText, Moment, now
 from cloudos.eden.models import Owned, new_id
 from cloudos.graffiti.types import Namespace, Type
 
-Number = sa.Float(53).with_variant(mysql.DOUBLE(), "mysql")
+Number = sa.Float(53).with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
 SerialId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -129,26 +129,27 @@ class Capability(Base):
     """Index: the resources of a capability type."""
 
     __tablename__ = "resource_capability"
-    __table_args__ = (sa.Index("ix_resource_capability_type", "type", "resource_id"),)
+    __table_args__ = (sa.Index("ix_resource_capability_type", "type", "resource_id"), {"sqlite_with_rowid": False})
     resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(Exact, primary_key=True)
     type: Mapped[str] = mapped_column(Exact)
 
 
 class Property(Base):
-    """Index: one comparable value of a resource (capability and type are empty) or of one of its capabilities."""
+    """Index: one comparable value of a resource (capability and type are empty) or of one of its capabilities; those of a resource lie
+    together, in the order of their names."""
 
     __tablename__ = "resource_property"
     __table_args__ = (
         sa.Index("ix_resource_property_number", "name", "kind", "number", "resource_id"),
         sa.Index("ix_resource_property_text", "name", "text", "resource_id"),
-        sa.Index("ix_resource_property_resource", "resource_id", "name"),
-    )  # fmt: skip
-    id: Mapped[int] = mapped_column(SerialId, primary_key=True, autoincrement=True)
-    resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"))
+        {"sqlite_with_rowid": False},
+    )
+    resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(Exact, primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     capability: Mapped[str] = mapped_column(Exact, default="")
     type: Mapped[str] = mapped_column(Exact, default="")
-    name: Mapped[str] = mapped_column(Exact)
     kind: Mapped[str] = mapped_column(sa.String(16))
     number: Mapped[float] = mapped_column(Number)
     text: Mapped[str] = mapped_column(Exact)
@@ -158,6 +159,7 @@ class Word(Base):
     """Index: a word of a resource's name, description, tags or text values; the same full text on every database."""
 
     __tablename__ = "resource_word"
+    __table_args__ = ({"sqlite_with_rowid": False},)
     word: Mapped[str] = mapped_column(sa.String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql"), primary_key=True)
     resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True, index=True)
 
@@ -166,6 +168,7 @@ class ResourceTag(Base):
     """Index: a tag of a resource."""
 
     __tablename__ = "resource_tag"
+    __table_args__ = ({"sqlite_with_rowid": False},)
     tag: Mapped[str] = mapped_column(Exact, primary_key=True)
     resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True, index=True)
 

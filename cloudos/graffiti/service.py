@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,8 @@ def start(runtime: Runtime) -> pools.Tools:
     vault = Vault(conf.key_file or (home.root() / "graffiti" / "pool-keys" if embedded else SYSTEM_KEYS))
     if embedded and not vault.path.exists():
         vault.add_key()
+    # What is loaded by now stays: looking through it again and again costs a third of the time of a large match.
+    gc.freeze()
     return pools.Tools(vault, conf)
 
 

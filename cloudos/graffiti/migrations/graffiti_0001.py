@@ -8,7 +8,7 @@ from cloudos.eden.db import Exact, Id, LongText, Moment
 
 revision = "graffiti_0001"
 down_revision = None
-Number = sa.Float(53).with_variant(mysql.DOUBLE(), "mysql")
+Number = sa.Float(53).with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
 SerialId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -115,32 +115,35 @@ def upgrade() -> None:
         sa.Column("resource_id", Id, sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("name", Exact, primary_key=True),
         sa.Column("type", Exact, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_resource_capability_type", "resource_capability", ["type", "resource_id"])
     op.create_table(
         "resource_property",
-        sa.Column("id", SerialId, primary_key=True, autoincrement=True),
-        sa.Column("resource_id", Id, sa.ForeignKey("resource.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("resource_id", Id, sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("name", Exact, primary_key=True),
+        sa.Column("position", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("capability", Exact, nullable=False),
         sa.Column("type", Exact, nullable=False),
-        sa.Column("name", Exact, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("number", Number, nullable=False),
         sa.Column("text", Exact, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_resource_property_number", "resource_property", ["name", "kind", "number", "resource_id"])
-    op.create_index("ix_resource_property_resource", "resource_property", ["resource_id", "name"])
     op.create_index("ix_resource_property_text", "resource_property", ["name", "text", "resource_id"])
     op.create_table(
         "resource_word",
         sa.Column("word", sa.String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql"), primary_key=True),
         sa.Column("resource_id", Id, sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_resource_word_resource_id", "resource_word", ["resource_id"])
     op.create_table(
         "resource_tag",
         sa.Column("tag", Exact, primary_key=True),
         sa.Column("resource_id", Id, sa.ForeignKey("resource.id", ondelete="CASCADE"), primary_key=True),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_resource_tag_resource_id", "resource_tag", ["resource_id"])
     op.create_table(

@@ -1,6 +1,8 @@
 """A database in memory, a dictionary of TOSCA's types and ours, and resources made from few words."""
 
+import os
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,18 @@ def dictionary() -> Dictionary:
 
 @pytest.fixture
 def session():
-    """A transaction in a database of its own."""
-    engine = sa.create_engine("sqlite://")
+    """A transaction in a database of its own: SQLite, or on the server that CLOUDOS_TEST_DATABASE names, as for tests/api."""
+    server, name = os.environ.get("CLOUDOS_TEST_DATABASE"), f"t{uuid.uuid4().hex}"
+    if server:
+        with sa.create_engine(server).connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    engine = sa.create_engine(f"{server}{name}" if server else "sqlite://")
     Base.metadata.create_all(engine, [model.__table__ for model in models.TABLES])
     with Session(engine, expire_on_commit=False) as made:
         yield made
+    if server:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""The SDK and the commands against the served service; the profile goes to a served Focus."""
+
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+
+from cloudos.focus.service import SERVICE as FOCUS
+from cloudos.graffiti import cli
+from cloudos.graffiti.client import Focus, Graffiti
+from tests.api import graffiti, kit
+from tests.api.test_graffiti_binding import TEMPLATE
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    yield from graffiti.serve(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def focus(tmp_path, monkeypatch):
+    (tmp_path / "focus").mkdir()
+    yield from kit.serve(FOCUS, "cloudos.focus.service", tmp_path / "focus", monkeypatch)
+
+
+def client(kind, served):
+    """A client of ann's, an architect in p1."""
+    token = json.dumps({"user": "ann", "project": "p1", "roles": ["architect"]})
+    return kind(Session(auth=Token(served.url, token)), endpoint=served.url)
+
+
+@pytest.fixture
+def ann(served):
+    graffiti.load_standard(served)
+    graffiti.discovered(served, served.as_("ann", "p1", "architect"))
+    return client(Graffiti, served)
+
+
+@pytest.fixture
+def run(ann, monkeypatch):
+    """Runs `cloudos graffiti ...`."""
+    monkeypatch.setattr("cloudos.eden.commands.connect", lambda *_: ann)
+    return lambda *arguments: CliRunner().invoke(cli.graffiti, list(arguments))
+
+
+def test_a_profile_is_stored_in_focus_over_http(ann, focus):
+    made = ann.bind({"template": {"files": {"web.yaml": TEMPLATE}}, "name": "web"})
+    document = ann.store_profile(made["id"], client(Focus, focus), "web-east")
+    assert (document["type"], document["latest_version"]) == ("resource_binding", 1)
+    content = focus.as_("ann", "p1", "architect").get(f"/v1/documents/{document['id']}/versions/1/content").text
+    assert yaml.safe_load(content) == ann.profile(made["id"])
+    assert yaml.safe_load(content)["nodes"]["web"]["requirements"]["flavor"]["name"] == "m1.small"
+
+
+def test_match_tells_people_what_was_chosen_and_why_not(run, tmp_path):
+    file = tmp_path / "t.yaml"
+    file.write_text(TEMPLATE)
+    good = run("match", str(file), "--explain")
+    assert good.exit_code == 0, good.output
+    assert "web.flavor: m1.small in east" in good.output
+    assert "not   flavor m1.tiny: cloudos.openstack/Flavor.num_cpus 1 < 2 wanted" in good.output
+    file.write_text(TEMPLATE.replace("1 GB", "64 GB"))
+    bad = run("match", str(file))
+    assert bad.exit_code == 1 and "Not bound: nothing fulfils web.flavor" in bad.output
+    file.write_text(TEMPLATE.replace("node_templates", "node_tempaltes"))
+    assert "t.yaml:4:" in run("match", str(file)).output
+
+
+def test_bind_writes_the_profile_and_verify_compares(run, served, ann, tmp_path):
+    file, profile = tmp_path / "t.yaml", tmp_path / "profile.out"
+    file.write_text(TEMPLATE)
+    assert run("bind", str(file), "-o", str(profile)).exit_code == 0
+    binding = yaml.safe_load(profile.read_text())["binding"]
+    assert run("verify", binding).exit_code == 0
+    served.cloud.images.pop(0)
+    job = ann.discover(ann.pool("east")["id"], ["images"])
+    served.work()
+    assert ann.job(job["id"])["result"]["images"]["vanished"] == 1
+    changed = run("verify", binding)
+    assert changed.exit_code == 1 and "gone" in changed.output
+    assert run("release", binding).exit_code == 0
+    assert "released" in run("bindings").output
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["keys", "OS::Nova::Flavor"], "key  target"), (["search", "debi"], "debian-12"), (["type", "Flavor"], "mem_size"),
+    (["pool", "list"], "east"), (["load", "os-resource-classes", "--dry-run"], "23 new, 0 changed, 0 the same (dry run)"),
+    (["search", "--capability", "tosca:Compute", "--filter", "{capabilities: {host: {properties: {num_cpus: 8}}}}"], "m1.large"),
+])  # fmt: skip
+def test_commands_show_what_there_is(run, arguments, words):
+    shown = run(*arguments)
+    assert shown.exit_code == 0 and words in shown.output, shown.output
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["type", "Nonsense"], "0 capability types are called Nonsense"), (["discover", "west"], "0 pools are called west"),
+    (["load", "metadefs"], "source metadefs needs a directory"), (["search", "--capability", "Comput"], "is not a capability type"),
+])  # fmt: skip
+def test_commands_end_with_the_reason(run, arguments, words):
+    ended = run(*arguments)
+    assert ended.exit_code == 1 and words in ended.output, ended.output
