@@ -184,8 +184,8 @@ def of_graph(graph, home):
     made = {name: one for name, one in graph.resources.items() if not one.existing and one.instance == 0}
     kinds = {name: one.kind for name, one in made.items() if one.kind != OPERATION}
     links = {(name, target) for name in kinds for _, target in made[name].links() if target in kinds}
-    operations = {(posixpath.relpath(one.arguments["how"]["file"], home), host) for one in made.values() if one.kind == OPERATION and "how" in one.arguments
-                  for host in one.arguments["hosts"]}  # fmt: skip
+    calls = [one.arguments for one in made.values() if one.kind == OPERATION and "how" in one.arguments]
+    operations = {(posixpath.relpath(one["how"]["file"], home), host) for one in calls for host in one["hosts"]}
     return {
         "resources": {(kind, "" if kind in NAMELESS else name) for name, kind in kinds.items()},
         "links": {named(pair, kinds, links) for pair in links},

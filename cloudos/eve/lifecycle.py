@@ -174,6 +174,8 @@ class Eve:
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
         environment = {variable(name): value for name, value in values.items()}
+        collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
+        environment.update(start.settings(collections))
         run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
         try:
             code = run.wait()

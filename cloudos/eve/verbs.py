@@ -75,6 +75,11 @@ def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: 
                    about.get("placement") or {}, about.get("instances") or {})  # fmt: skip
 
 
+def collections_of(request: Request) -> list[str]:
+    """Directories of Ansible collections that the pools' providers bring."""
+    return sorted({path for pool in request.pools.values() for path in pool.mapping.collections})
+
+
 def tree_of(file: Path) -> Tree:
     """The files beside a template, or in its archive."""
     if file.suffix not in (".yaml", ".yml", ".tosca") and (archive := open_archive(file)):
@@ -101,7 +106,7 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
     with tempfile.TemporaryDirectory() as folder:
         target = project or Path(folder) / "project"
         emit(made, eve.states.load(request.topology), request.pools, target, request.tree)
-        if problem := start.check_syntax(target, "playbook.json", "inventory.json"):
+        if problem := start.check_syntax(target, "playbook.json", "inventory.json", collections_of(request)):
             raise Refused(f"ansible-playbook does not take the project: {problem}")
 
 

@@ -139,10 +139,16 @@ def start_project(
     return Project(thread, runner, directory)
 
 
-def check_syntax(project: Path, playbook: str, inventory: str) -> str | None:
+def settings(collections: Iterable[str]) -> dict[str, str]:
+    """The environment in which a project finds further collections besides the house's."""
+    return {"ANSIBLE_COLLECTIONS_PATH": os.pathsep.join([*collections, PROJECT_SETTINGS["ANSIBLE_COLLECTIONS_PATH"]])}
+
+
+def check_syntax(project: Path, playbook: str, inventory: str, collections: Iterable[str] = ()) -> str | None:
     """What ansible-playbook --syntax-check says against a project; None when it is content."""
     command = ["ansible-playbook", "--syntax-check", "-i", inventory, playbook]
-    environment = {**os.environ, **PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
+    own = {"ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
+    environment = {**os.environ, **PROJECT_SETTINGS, **settings(collections), **own}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
 

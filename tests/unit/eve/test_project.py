@@ -33,8 +33,8 @@ def scripts(tmp_path):
     (folder / "create.sh").write_text(create)
     (folder / "common.inc").write_text("shared=beside\n")
     (folder / "stop.sh").write_text(f"echo stop >> {trace}\n")
-    plays = [{"name": "Configure", "hosts": "all", "gather_facts": False, "tasks": [
-        {"name": "Its own file", "ansible.builtin.copy": {"src": "common.inc", "dest": str(tmp_path / "copied"), "mode": "0644"}}]}]  # fmt: skip
+    copy = {"name": "Its own file", "ansible.builtin.copy": {"src": "common.inc", "dest": str(tmp_path / "copied"), "mode": "0644"}}
+    plays = [{"name": "Configure", "hosts": "all", "gather_facts": False, "tasks": [copy]}]
     (folder / "configure.yml").write_text(yaml.safe_dump(plays))
     return tmp_path
 
