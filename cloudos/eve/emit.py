@@ -92,7 +92,8 @@ class _Project:
         self._json("playbook.json", plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
         here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        self._json("inventory.json", {"all": {"hosts": {"localhost": here}}})
+        others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
+        self._json("inventory.json", {"all": {"hosts": {**dict(sorted(others.items())), "localhost": here}}})
         self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
 
     def _json(self, name: str, data: Any) -> None:
@@ -137,7 +138,8 @@ class _Project:
              "delegate_to": "localhost", "delegate_facts": True, "tags": tags},
         ]  # fmt: skip
         host = jinja(pool.login.get("host", pool.mapping.host))
-        return [{"name": f"Stage {number}", "hosts": host, "gather_facts": False, "tasks": tasks}]
+        play = {"name": f"Stage {number}", "hosts": host, "gather_facts": False, "tasks": tasks}
+        return [{**play, "vars": {"ansible_python_interpreter": pool.mapping.python}} if pool.mapping.python else play]
 
     # Operations
 

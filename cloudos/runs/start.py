@@ -113,11 +113,13 @@ def start_project(
     on_event: Callable[[dict], None],
     environment: Mapping[str, str] | None = None,
     arguments: Iterable[str] = (),
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Project:
     """Start `playbook` of the directory `project` on its own `inventory` (names in the directory).
 
     Every event of ansible-runner goes to `on_event`, in its thread, and to no file. `environment` may hold secrets: it is
-    given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check.
+    given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check. `cancelled` is asked
+    now and then; the run is stopped when it says so.
     """
     directory = Path(tempfile.mkdtemp(prefix="cloudos-project-"))
 
@@ -133,6 +135,7 @@ def start_project(
         cmdline=shlex.join(arguments),
         envvars={**PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path(), **(environment or {})},
         event_handler=handle,
+        cancel_callback=cancelled,
         suppress_env_files=True,
         quiet=True,
     )
