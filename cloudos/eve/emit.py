@@ -63,7 +63,9 @@ def secrets_of(plan: Plan) -> set[str]:
     return {name for stage in plan.stages for one in stage.names for name in secrets_in(_resource(plan, stage, one).arguments)}
 
 
-def emit(plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None = None, base: Path | None = None) -> list[str]:
+def emit(
+    plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None = None, base: Path | None = None
+) -> list[str]:
     """Write the project and return the names of its files.
 
     `tree`: where the files of operations are; `base`: directory with the topology's key (`key`) and `known_hosts`.
@@ -80,6 +82,7 @@ class _Project:
     def __init__(self, plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None, base: Path):
         self.plan, self.state, self.pools, self.directory, self.tree, self.base = plan, state, pools, directory, tree, base
         self.digest = ""
+        self.reached: set[tuple[str, bool]] = set()  # servers that earlier stages have waited for and given the files
 
     def write(self) -> None:
         calls = [self._call(stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
@@ -89,8 +92,9 @@ class _Project:
             plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
         self._json("playbook.json", plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
-        self._json("inventory.json", {"all": {"hosts": {"localhost": {"ansible_connection": "local",
-                                                                     "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}})  # fmt: skip
+        here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
+        self._json("inventory.json", {"all": {"hosts": {**dict(sorted(others.items())), "localhost": here}}})
         self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
 
     def _json(self, name: str, data: Any) -> None:
@@ -134,7 +138,9 @@ class _Project:
                 "eve_known": "{{ hostvars['localhost'].eve_known | combine(eve_stage.resources) }}"},
              "delegate_to": "localhost", "delegate_facts": True, "tags": tags},
         ]  # fmt: skip
-        return [{"name": f"Stage {number}", "hosts": jinja(pool.login.get("host", pool.mapping.host)), "gather_facts": False, "tasks": tasks}]
+        host = jinja(pool.login.get("host", pool.mapping.host))
+        play = {"name": f"Stage {number}", "hosts": host, "gather_facts": False, "tasks": tasks}
+        return [{**play, "vars": {"ansible_python_interpreter": pool.mapping.python}} if pool.mapping.python else play]
 
     # Operations
 
@@ -143,11 +149,15 @@ class _Project:
         arguments = _resource(self.plan, stage, name).arguments
         if stage.down:
             return {"hosts": arguments["hosts"], "how": {"kind": "none"}, **arguments["undo"]}
-        return {"how": {"kind": "none"}, **arguments}
+        if "how" not in arguments:  # it only stands for what undoes it, and nobody need be reached for it
+            return {**arguments, "how": {"kind": "none"}, "hosts": {}}
+        return dict(arguments)
 
     def _operations(self, number: int, stage: Stage) -> Iterator[dict]:
         calls = {name: self._call(stage, name) for name in stage.names}
-        hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()}
+        hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()
+                 if (host, stage.down) not in self.reached}  # fmt: skip
+        self.reached.update((host, stage.down) for host in hosts)
         if hosts:
             yield {"name": f"Stage {number}: servers", "hosts": "localhost", "gather_facts": False,
                    "tasks": [self._add_host(host, login) for host, login in sorted(hosts.items())]}  # fmt: skip
@@ -164,7 +174,7 @@ class _Project:
             if how["kind"] == "ansible":
                 how["kind"], how["content"] = self._ansible(how["file"], name, play["hosts"])
             if how["kind"] == "playbook":
-                variables = {**play.pop("vars"), "eve_files": self._remote(), **inputs}
+                variables = {**play.pop("vars"), **inputs}
                 yield {"name": f"{name}: playbook", "import_playbook": how["content"], "vars": variables, "tags": tags}
             yield {**play, **call_tasks(name, call, how, inputs, self._remote())}
 
@@ -216,7 +226,7 @@ class _Project:
 
     def _remote(self) -> str:
         """Where the template's files are on servers."""
-        return f"/var/tmp/eve-{self.digest}"
+        return f"/var/tmp/eve-{self.digest}"  # noqa: S108 - made with mode 0700 by whoever logs in
 
     # Files
 
@@ -226,7 +236,8 @@ class _Project:
             return
         wanted = {name for how in hows for name in (how["file"], *how.get("dependencies", ()))}
         if self.tree is None:
-            raise Undeployable([Problem("", f"no files were given, and {', '.join(sorted(wanted))} are needed", "Give the template's archive.")])
+            needed = f"no files were given, and {', '.join(sorted(wanted))} are needed"
+            raise Undeployable([Problem("", needed, "Give the template's archive.")])
         missing = [name for name in sorted(wanted) if not self.tree.exists(name) and not any(True for _ in self._below(name))]
         if missing:
             raise Undeployable([Problem(self.tree.label(name), "an operation needs this file, and it is not there",

@@ -55,12 +55,16 @@ class Outcome:
 
 class Eve:
     """Lifecycles of topologies. `secrets`: name -> value, asked for when a run needs it; `on_progress`: gets
-    {"kind", "name", "node", "action", "done", "total"} as things happen."""
+    {"kind", "name", "node", "action", "done", "total"} as things happen; `cancelled` is asked now and then, and ends a run."""
 
     def __init__(
-        self, states: Directory | None = None, secrets: Secrets | None = None, on_progress: Callable[[dict], None] | None = None
+        self,
+        states: Directory | None = None,
+        secrets: Secrets | None = None,
+        on_progress: Callable[[dict], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ):
-        self.states = states or Directory()
+        self.states, self.cancelled = states or Directory(), cancelled
         self.secrets, self.on_progress = secrets, on_progress or (lambda event: None)
 
     # Plans
@@ -174,7 +178,9 @@ class Eve:
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
         environment = {variable(name): value for name, value in values.items()}
-        run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
+        collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
+        environment.update(start.settings(collections))
+        run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments, self.cancelled)
         try:
             code = run.wait()
             follower.end(code, run.output())
