@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def group(kind: type[client.Client], name: str, help: str) -> click.Group:
     @click.pass_context
     @told
     def made(context: click.Context, cloud: str | None, socket: Path | None) -> None:
-        context.obj = connect(kind, cloud, socket)
+        if not set(context.help_option_names) & set(sys.argv):  # who asks what a command does needs no cloud
+            context.obj = connect(kind, cloud, socket)
 
     _jobs(made)
     return made

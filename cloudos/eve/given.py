@@ -11,18 +11,15 @@ import yaml
 
 from cloudos.eve.emit import variable
 from cloudos.eve.problems import Refused
-from cloudos.eve.provider import Pool, data_directory
-from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location
+from cloudos.eve.provider import Pool
+from cloudos.tosca.resolver import DirectoryTree, FileResolver
 
-OURS = "cloudos:"  # imports of 1.x name our types as cloudos:openstack.yaml; 2.0 imports the profile cloudos.openstack
 PROFILE_KEYS = {"pools", "placement", "inputs", "instances"}
 
 
 def resolver(mirrors: tuple[str, ...]) -> FileResolver:
-    """Imports of files, of mirrored addresses (ADDRESS=DIRECTORY each), and of the types that Eve brings."""
-    ours = DirectoryTree(data_directory("profiles"), shown="(cloudos)")
-    profiles = {"cloudos.openstack": Location(ours, "openstack-2.0.yaml")}
-    return FileResolver({OURS: ours, **dict(map(mirror, mirrors))}, profiles)
+    """Imports of files and of mirrored addresses (ADDRESS=DIRECTORY each)."""
+    return FileResolver(dict(map(mirror, mirrors)))
 
 
 def mirror(text: str) -> tuple[str, DirectoryTree]:

@@ -21,7 +21,7 @@ from cloudos.tosca.matching import Matching
 from cloudos.tosca.model import Template
 from cloudos.tosca.organisation import Organisation
 from cloudos.tosca.problems import Mark, Problem, Problems, exit_code
-from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location, Refused, Resolver
+from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location, Refused, Resolver, WithOurs
 from cloudos.tosca.source import Limits
 from cloudos.tosca.substitution import Mappings
 from cloudos.tosca.typemodel import Type
@@ -66,7 +66,7 @@ def load(
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
         with paused():
-            _load(location, Library(resolver or FileResolver(), problems, normative.documents, limits), inputs, report)
+            _load(location, Library(WithOurs(resolver or FileResolver()), problems, normative.documents, limits), inputs, report)
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
     report.problems = problems.sorted()

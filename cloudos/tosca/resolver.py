@@ -192,3 +192,30 @@ def _path(url: str) -> str:
     if path.startswith("/"):
         raise Refused("import.outside", f"{url} is outside the root", "Use a path relative to the importing file.")
     return unquote(path)
+
+
+# What our types are called in imports of 1.x (cloudos:openstack.yaml), and the file of each profile of 2.0.
+OURS = "cloudos:"
+OUR_PROFILES = {"cloudos.openstack": "openstack-2.0.yaml"}
+
+
+class WithOurs:
+    """Our own types, which everybody who reads templates has, and for all else another resolver."""
+
+    def __init__(self, other: Resolver):
+        self.other = other
+        self.ours = DirectoryTree(Path(__file__).parent / "profiles", shown="(cloudos)")
+
+    def importing(self, url: str, importer: Location, repository: str | None) -> Location:
+        """The file that an import names."""
+        if repository is not None or not url.startswith(OURS):
+            return self.other.importing(url, importer, repository)
+        name = url.removeprefix(OURS)
+        if not self.ours.exists(name):
+            known = ", ".join(OURS + one for one in self.ours.names())
+            raise Refused("import.missing", f"{url} does not come with Cloud OS", f"There are {known}.")
+        return Location(self.ours, name)
+
+    def profile(self, name: str, importer: Location) -> Location:
+        """A profile by its name."""
+        return Location(self.ours, OUR_PROFILES[name]) if name in OUR_PROFILES else self.other.profile(name, importer)
