@@ -83,6 +83,8 @@ ROUTES = (
           status=204, matches=True, **T),
     Route("POST", f"{ONE}/undelete", documents.undelete, "document:undelete", "Take the tombstone away", "member", answer=DOCUMENT, **T),
     Route("GET", f"{ONE}/uses", documents.uses, "document:uses", "Who imports, refers to or uses it", answer=ref("UsedBy"), **T),
+    Route("GET", f"{ONE}/audit", documents.story, "document:audit", "Who did what to it", query=routes.AUDIT_QUERY,
+          answer=page_of("records", ref("AuditRecord")), **T),
     Route("GET", f"{ONE}/versions", versions.list_versions, "version:list", "Its versions", answer=page_of("versions", FOUND), **V,
           query={**paging.query({"version": None, "created_at": None}), **DELETED}),
     Route("POST", f"{ONE}/versions", versions.add, "version:create", "A new version; the body is its content",

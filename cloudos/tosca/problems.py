@@ -80,6 +80,7 @@ RULES: dict[str, tuple[str, str]] = {
     "requirement.internal": (UNDEPLOYABLE, "A requirement restricted to the template has a candidate there."),
     "requirement.capacity": (UNDEPLOYABLE, "The sum of allocations keeps within the capability."),
     "requirement.occurrences": (UNDEPLOYABLE, "Not more relationships reach a capability than it allows."),
+    "requirement.unreached": (WARNING, "As many relationships reach a capability as its occurrences ask for (1.x)."),
     "requirement.cycle": (UNDEPLOYABLE, "Nodes do not host or depend on each other in a circle."),
     "interface.unknown": (ERROR, "Only defined interfaces and operations are assigned."),
     "interface.undeclared": (WARNING, "Inputs are given to interfaces that the type declares."),

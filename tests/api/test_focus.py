@@ -323,17 +323,26 @@ def test_originals_paths(ann):
     assert ann.caller.delete(path).status_code == 204 and ann.caller.get(path).status_code == 404
 
 
-def test_audit_tells_the_story_of_a_document(ann):
+def test_audit_tells_the_story_of_a_document(ann, bob):
     document = ann.made(name="one")
     ann.add(document, WRONG)
     ann.send("DELETE", document, "/versions/2")
     ann.send("DELETE", document)
-    records = ann.get("audit", target=f"document/{document}").json()["records"]
+    records = ann.get(f"documents/{document}/audit").json()["records"]
     assert [one["action"] for one in reversed(records)] == ["document:create", "version:create", "version:delete", "document:delete"]
     assert records[-1]["facts"]["sha256"] == hashlib.sha256(PLAIN).hexdigest()
+    assert bob.get(f"documents/{document}/audit").status_code == 404 and bob.get("audit").json()["records"] == []
 
 
 @pytest.mark.parametrize("served", [{"quota": {"documents": 1}}], indirect=True)
 def test_quota_counts_documents(ann):
     ann.made(name="one")
     assert ann.store(name="two").json()["code"] == "quota.exceeded"
+
+
+@pytest.mark.parametrize("served", [{"quota": {"bytes": 2 * len(PLAIN)}}], indirect=True)
+def test_quota_counts_bytes_of_all_versions(ann):
+    document = ann.made(name="one")
+    assert ann.add(document, PLAIN[:-1]).status_code == 201
+    assert ann.add(document, PLAIN).json()["code"] == "quota.exceeded"
+    assert ann.caller.put(f"/1/document_list/{document}", data=PLAIN, headers={"Content-Type": "text/plain"}).status_code == 403

@@ -114,10 +114,12 @@ def started(tmp_path_factory):
         except client.Failure:
             return False
 
-    kit.until(answers, 60)
-    yield home, focus
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    try:
+        kit.until(answers, 60)
+        yield home, focus
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 @pytest.fixture
