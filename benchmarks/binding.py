@@ -94,6 +94,7 @@ def main() -> None:
     context = RequestContext(user_id="u", project_id="p", roles=["member"])
     with tempfile.TemporaryDirectory() as directory:
         engine = sa.create_engine(f"sqlite:///{Path(directory) / 'bench.sqlite'}")
+        index.prepare(engine)
         Base.metadata.create_all(engine, [model.__table__ for model in models.TABLES])
         known = dictionary()
         with Session(engine, expire_on_commit=False) as session:

@@ -264,15 +264,15 @@ def _compared(one: Value, other: Value, sign: str) -> bool:
     return SIGNS[sign](left, right)
 
 
-def comparable(test: Test, kind: str | None) -> None:
-    """Whether the argument can be read as a kind. Raises NotComparable."""
-    if test.operator in ("equal", *ORDER, "in_range") or MANY.get(test.operator, ("", ""))[1] == "equal":
-        arguments = test.argument if isinstance(test.argument, tuple) else (test.argument,)
-        for one in arguments:
-            if test.operator != "in_range" or str(one).upper() != "UNBOUNDED":
-                read_ = value(one, kind)
-                if test.operator in (*ORDER, "in_range") and read_.kind == "boolean":
-                    raise NotComparable(f"{read_.text} is true or false: {test.operator} means nothing there")
+def comparable(test: Test, kind: str | None) -> tuple[Value, ...]:
+    """The argument read as a kind, as far as the operator compares values. Raises NotComparable."""
+    if test.operator not in ("equal", *ORDER, "in_range") and MANY.get(test.operator, ("", ""))[1] != "equal":
+        return ()
+    arguments = test.argument if isinstance(test.argument, tuple) else (test.argument,)
+    found = tuple(argument(one, kind) for one in arguments if test.operator != "in_range" or str(one).upper() != "UNBOUNDED")
+    if test.operator in (*ORDER, "in_range") and any(one.kind == "boolean" for one in found):
+        raise NotComparable(f"{found[0].text} is true or false: {test.operator} means nothing there")
+    return found
 
 
 # Operators of several values: whether all must hold, the operator of each, and what of the property it is about.

@@ -53,16 +53,16 @@ class Filter:
 
     def _comparable(self, test: Test) -> list[str | None]:
         """The kinds that a test's argument can be read as, of those that the dictionary declares for its property."""
-        good, wrong = [], []
+        good: dict[tuple[Value, ...], str | None] = {}
+        wrong = []
         for kind in sorted(self._declared(test), key=str):
             try:
-                comparable(test, kind)
-                good.append(kind)
+                good.setdefault(comparable(test, kind), kind)  # kinds that read it alike need one look only
             except NotComparable as error:
                 wrong.append(str(error))
         if not good:
             raise Unreadable(test.pointer, f"{test.name}: {'; '.join(wrong)}")
-        return good
+        return list(good.values())
 
     def _declared(self, test: Test) -> set[str | None]:
         base = test.name.split(".")[0]

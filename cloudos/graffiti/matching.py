@@ -24,7 +24,7 @@ from cloudos.graffiti.models import Capability, Claim, Pool, Property, Resource,
 from cloudos.graffiti.types import Dictionary, Type, UnknownType
 from cloudos.graffiti.values import Value, scalar
 
-MOST_OPTIONS, MOST_REJECTED, SHOWN = 50, 30, 10
+MOST_OPTIONS, MOST_REJECTED, SHOWN, ALL = 50, 30, 10, 2**31 - 1
 _COLUMNS = (Resource.id, Resource.name, Resource.type, Resource.pool_id, Resource.region, Resource.zone, Resource.price, Resource.health,
             Resource.vanished_at, Resource.seen_at, Resource.capacity)  # fmt: skip
 # Policy -> what counts how much in a score.
@@ -147,8 +147,8 @@ class Matcher:
     def _judged(self, base: list[sa.ColumnElement[bool]], good: sa.ColumnElement[bool]) -> Sequence[Any]:
         """The first of those that fit and of those that do not, cheapest first, each with how many there are of its sort."""
         flag = sa.case((good, 1), else_=0).label("good")
-        # Only what sorting needs goes through it; the rest is fetched for the few that are kept.
-        judged = sa.select(Resource.id, Resource.price, Resource.name, flag).where(*base).subquery()
+        # Only what sorting needs goes through it; the rest is fetched for the few that are kept. The limit has SQLite judge each once.
+        judged = sa.select(Resource.id, Resource.price, Resource.name, flag).where(*base).limit(ALL).subquery()
         order = (judged.c.price.is_(None), judged.c.price, judged.c.name, judged.c.id)
         total = sa.func.count().over(partition_by=judged.c.good).label("total")
         rank = sa.func.row_number().over(partition_by=judged.c.good, order_by=order).label("rank")

@@ -15,7 +15,7 @@ from cloudos.eden import routes as common
 from cloudos.eden.app import complete
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Service, Work
-from cloudos.graffiti import pools
+from cloudos.graffiti import index, pools
 from cloudos.graffiti.models import Binding, Pool, Resource, StoredNamespace, StoredType
 from cloudos.graffiti.problems import PROBLEMS
 from cloudos.graffiti.routes import ROUTES, SCHEMAS
@@ -44,6 +44,7 @@ def start(runtime: Runtime) -> pools.Tools:
     vault = Vault(conf.key_file or (home.root() / "graffiti" / "pool-keys" if embedded else SYSTEM_KEYS))
     if embedded and not vault.path.exists():
         vault.add_key()
+    index.prepare(runtime.db.engine)
     # What is loaded by now stays: looking through it again and again costs a third of the time of a large match.
     gc.freeze()
     return pools.Tools(vault, conf)

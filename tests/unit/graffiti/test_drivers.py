@@ -1,0 +1,55 @@
+"""Where providers may be, how the SDK is led there, and keys of secrets."""
+
+import pytest
+from cryptography.fernet import Fernet
+
+from cloudos.graffiti.drivers import Access, LoginFailed, drivers, guard
+from cloudos.graffiti.drivers.openstack import OpenStack
+from cloudos.graffiti.pools import OPTIONS
+from cloudos.graffiti.vault import Vault, VaultError
+
+DENIED = next(option.default for option in OPTIONS if option.name == "denied_networks")
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1:5000/v3", "http://localhost/", "http://[::1]:5000", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/",
+    "http://0.0.0.0:80", "file:///etc/passwd", "gopher://192.0.2.1", "http://",
+])  # fmt: skip
+def test_this_machine_and_metadata_services_are_no_providers(url):
+    with pytest.raises(LoginFailed):
+        guard(url, DENIED)
+
+
+def test_other_addresses_are():
+    guard("https://192.0.2.7:5000/v3", DENIED)
+    guard("http://10.0.0.5:5000/v3", DENIED)
+
+
+def test_the_sdk_does_not_reach_a_denied_address_either():
+    access = Access("http://127.0.0.1:9/v3", None, {"user_name": "u", "project_name": "p"}, {"password": "hidden"}, DENIED, 2)
+    with pytest.raises(LoginFailed, match="denied_networks") as caught:
+        OpenStack(access).check()
+    assert "hidden" not in str(caught.value) and "hidden" not in repr(access)
+
+
+def test_the_driver_is_installed():
+    assert drivers()["openstack"] is OpenStack
+
+
+def test_secrets_open_with_any_key_and_are_sealed_with_the_first(tmp_path):
+    vault = Vault(tmp_path / "keys")
+    with pytest.raises(VaultError, match="There is no key file"):
+        vault.seal({})
+    vault.add_key()
+    old = vault.seal({"password": "x"})
+    vault.add_key()
+    renewed = vault.renew(old)
+    assert vault.open(old) == vault.open(renewed) == {"password": "x"} and b"x" not in renewed[:5]
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
+    vault.drop_old_keys()
+    assert vault.open(renewed) == {"password": "x"}
+    with pytest.raises(VaultError, match="put the old key back"):
+        vault.open(old)
+    (tmp_path / "keys").write_bytes(Fernet.generate_key()[:-4])
+    with pytest.raises(VaultError, match="holds no Fernet keys"):
+        vault.open(renewed)
