@@ -203,7 +203,9 @@ class _Project:
         wanted = "{{ [" + ", ".join(jinja(one).removeprefix("{{ ").removesuffix(" }}") for one in addresses) + "] | select | first }}"
         arguments = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + str(self.base / "known_hosts")
         variables = {"name": _host(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
-                     "ansible_ssh_common_args": arguments, "ansible_python_interpreter": "auto_silent"}  # fmt: skip
+                     "ansible_ssh_common_args": arguments, "ansible_python_interpreter": login.get("python", "auto_silent")}  # fmt: skip
+        if port := login.get("port"):
+            variables["ansible_port"] = port
         if connection := login.get("connection"):
             variables["ansible_connection"] = connection
             if connection == "local":
