@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import ansible_runner
@@ -17,6 +19,19 @@ from cloudos.runs.lock import Lock, Locked
 from cloudos.runs.record import new_id
 
 ROOT = Path(__file__).resolve().parents[2]
+# What ansible.cfg says for clouds, as far as it concerns projects that stand for themselves; no record, lock or inventory plugin.
+PROJECT_SETTINGS = {
+    "ANSIBLE_CONFIG": os.devnull,
+    "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:~/.ansible/collections:/usr/share/ansible/collections",
+    "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+    "ANSIBLE_FORKS": "50",
+    "ANSIBLE_GATHERING": "explicit",
+    "ANSIBLE_PIPELINING": "true",
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+    "ANSIBLE_RETRY_FILES_ENABLED": "false",
+    "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey -o ServerAliveInterval=15",
+    "ANSIBLE_SSH_RETRIES": "2",
+}
 
 
 class Started:
@@ -72,6 +87,72 @@ def start(playbook: str, inventory: Path | str, check: bool = False, extra_vars:
         quiet=True,
     )
     return Started(run, cloud, thread, runner, directory)
+
+
+class Project:
+    """A run of a project directory that stands for itself, such as one that Eve has made; it belongs to no cloud."""
+
+    def __init__(self, thread, runner, directory: Path):
+        self._thread, self._runner, self._directory = thread, runner, directory
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Exit code of ansible-playbook; None while it runs after `seconds`."""
+        self._thread.join(seconds)
+        return None if self._thread.is_alive() else self._runner.rc
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self._runner.cancel_callback = lambda: True
+
+    def output(self) -> str:
+        """What ansible-playbook has printed; kept until close()."""
+        return self._runner.stdout.read()
+
+    def close(self) -> None:
+        """Wait for the end and remove what ansible-runner left; the project stays."""
+        self._thread.join()
+        shutil.rmtree(self._directory)
+
+
+def start_project(
+    project: Path,
+    playbook: str,
+    inventory: str,
+    on_event: Callable[[dict], None],
+    environment: Mapping[str, str] | None = None,
+    arguments: Iterable[str] = (),
+) -> Project:
+    """Start `playbook` of the directory `project` on its own `inventory` (names in the directory).
+
+    Every event of ansible-runner goes to `on_event`, in its thread, and to no file. `environment` may hold secrets: it is
+    given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="cloudos-project-"))
+
+    def handle(event: dict) -> bool:
+        on_event(event)
+        return False
+
+    thread, runner = ansible_runner.run_async(
+        private_data_dir=str(directory),
+        project_dir=str(project.resolve()),
+        playbook=str((project / playbook).resolve()),
+        inventory=str((project / inventory).resolve()),
+        cmdline=shlex.join(arguments),
+        envvars={**PROJECT_SETTINGS, "PATH": _path(), **(environment or {})},
+        event_handler=handle,
+        suppress_env_files=True,
+        quiet=True,
+    )
+    return Project(thread, runner, directory)
+
+
+def check_syntax(project: Path, playbook: str, inventory: str) -> str | None:
+    """What ansible-playbook --syntax-check says against a project; None when it is content."""
+    command = ["ansible-playbook", "--syntax-check", "-i", inventory, playbook]
+    environment = {**os.environ, **PROJECT_SETTINGS, "PATH": _path()}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
 
 
 def _path() -> str:

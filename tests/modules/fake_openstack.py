@@ -32,7 +32,7 @@ VERSIONS = {
     "/network/v2.0": {"resources": []},
 }
 SERVICES = {"identity": "/identity/v3", "image": "/image/v2", "compute": "/compute/v2.1", "network": "/network",
-            "block-storage": "/volume/v3"}  # fmt: skip
+            "block-storage": "/volume/v3", "object-store": "/objects/v1"}  # fmt: skip
 
 
 class Answer(Exception):
@@ -288,8 +288,8 @@ class Cloud:
 
 
 @contextmanager
-def fake_openstack():
-    """A Cloud that listens while the context lasts."""
+def fake_openstack(kind=Cloud):
+    """A Cloud, or one of a class derived from it, that listens while the context lasts."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -325,7 +325,7 @@ def fake_openstack():
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    cloud = Cloud(f"http://127.0.0.1:{server.server_port}")
+    cloud = kind(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

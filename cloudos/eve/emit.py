@@ -1,0 +1,270 @@
+"""One Ansible project per plan: a JSON playbook, an inventory, the resources of each stage, and the template's own files.
+
+The same plan gives the same bytes. Secrets stay references: at run time they come from the environment.
+    playbook.json  inventory.json  stages/<nn>.json  known.json  artifacts/  artifacts.tar
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloudos.eve.graph import Resource
+from cloudos.eve.operations import ANSIBLE
+from cloudos.eve.plan import Plan, Stage
+from cloudos.eve.problems import Problem, Undeployable
+from cloudos.eve.provider import Pool
+from cloudos.eve.state import State
+from cloudos.eve.tasks import call_tasks, jinja
+from cloudos.tosca.resolver import Tree
+
+SECRET = re.compile(r"\$\{secret:([^}]+)\}")
+LIMIT = 512 * 1024 * 1024  # bytes of one artifact
+
+
+def variable(secret: str) -> str:
+    """The environment variable in which a run finds a secret."""
+    plain = re.sub(r"\W", "_", secret).upper()
+    return f"EVE_SECRET_{plain}_{hashlib.sha256(secret.encode()).hexdigest()[:8].upper()}"
+
+
+def secrets_in(value: Any) -> set[str]:
+    """Names of the secrets that a value refers to, at any depth."""
+    return set(SECRET.findall(json.dumps(value)))
+
+
+def secrets_of(plan: Plan) -> set[str]:
+    """Names of all secrets that a run of the plan needs."""
+    return {name for stage in plan.stages for one in stage.names for name in secrets_in(_resource(plan, stage, one).arguments)}
+
+
+def emit(plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None = None, base: Path | None = None) -> list[str]:
+    """Write the project and return the names of its files.
+
+    `tree`: where the files of operations are; `base`: directory with the topology's key (`key`) and `known_hosts`.
+    Raises Undeployable when a file is missing.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "stages").mkdir(parents=True, mode=0o700)
+    project = _Project(plan, state, pools, directory, tree, base or directory)
+    project.write()
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+
+
+class _Project:
+    def __init__(self, plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None, base: Path):
+        self.plan, self.state, self.pools, self.directory, self.tree, self.base = plan, state, pools, directory, tree, base
+        self.digest = ""
+
+    def write(self) -> None:
+        calls = [self._call(stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
+        self._artifacts([call["how"] for call in calls if "file" in call["how"]])
+        plays = [{**self._start(), "tasks": self._remembered()}]
+        for number, stage in enumerate(self.plan.stages, 1):
+            plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
+        self._json("playbook.json", plays)
+        self._json("inventory.json", {"all": {"hosts": {"localhost": {"ansible_connection": "local",
+                                                                     "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}})  # fmt: skip
+        self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
+
+    def _json(self, name: str, data: Any) -> None:
+        path = self.directory / name
+        path.write_text(json.dumps(data, indent=1, sort_keys=False, ensure_ascii=True) + "\n")
+        path.chmod(0o600)
+
+    @staticmethod
+    def _start() -> dict:
+        return {"name": "What is known of the topology", "hosts": "localhost", "gather_facts": False}
+
+    @staticmethod
+    def _remembered() -> list[dict]:
+        known = "{{ lookup('ansible.builtin.file', playbook_dir ~ '/known.json') | from_json }}"
+        return [{"name": "Read what earlier runs have made", "ansible.builtin.set_fact": {"eve_known": known}, "tags": ["always"]}]
+
+    # Resources
+
+    def _resources(self, number: int, stage: Stage) -> list[dict]:
+        resources = [_resource(self.plan, stage, name) for name in stage.names]
+        file = f"stages/{number:03}.json"
+        self._json(file, [_for_module(one) for one in resources])
+        pool = self.pools[stage.pool]
+        doing = "Remove" if stage.down else "Make"
+        action = "delete" if stage.down else "create"
+        arguments: dict[str, Any] = {
+            **{argument: jinja(pool.login[key]) for argument, key in pool.mapping.login.items() if key in pool.login},
+            "topology": self.plan.topology,
+            "state": "absent" if stage.down else "present",
+            "resources": "{{ lookup('ansible.builtin.file', playbook_dir ~ '/" + file + "') | from_json }}",
+            "known": "{{ hostvars['localhost'].eve_known }}",
+        }
+        if names := sorted(secrets_in([one.arguments for one in resources])):
+            arguments["secrets"] = {name: "{{ lookup('ansible.builtin.env', '" + variable(name) + "') }}" for name in names}
+        nodes = sorted({one.node for one in resources if one.node})
+        tags = [f"op:{action}", *(f"node:{node}" for node in nodes)]
+        title = f"{doing} in pool {stage.pool}: {_listed([one.name for one in resources if not one.existing])}"
+        tasks = [
+            {"name": title, pool.mapping.module: arguments, "register": "eve_stage", "tags": tags, "vars": {"eve_number": number}},
+            {"name": "Remember what was made", "ansible.builtin.set_fact": {
+                "eve_known": "{{ hostvars['localhost'].eve_known | combine(eve_stage.resources) }}"},
+             "delegate_to": "localhost", "delegate_facts": True, "tags": tags},
+        ]  # fmt: skip
+        return [{"name": f"Stage {number}", "hosts": jinja(pool.login.get("host", pool.mapping.host)), "gather_facts": False, "tasks": tasks}]
+
+    # Operations
+
+    def _call(self, stage: Stage, name: str) -> dict:
+        """The arguments of an operation, or of what undoes it."""
+        arguments = _resource(self.plan, stage, name).arguments
+        if stage.down:
+            return {"hosts": arguments["hosts"], "how": {"kind": "none"}, **arguments["undo"]}
+        return {"how": {"kind": "none"}, **arguments}
+
+    def _operations(self, number: int, stage: Stage) -> Iterator[dict]:
+        calls = {name: self._call(stage, name) for name in stage.names}
+        hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()}
+        if hosts:
+            yield {"name": f"Stage {number}: servers", "hosts": "localhost", "gather_facts": False,
+                   "tasks": [self._add_host(host, login) for host, login in sorted(hosts.items())]}  # fmt: skip
+            yield {"name": f"Stage {number}: wait for servers", "hosts": sorted(map(_host, hosts)), "gather_facts": False,
+                   "ignore_unreachable": stage.down, "tasks": self._reached(stage)}  # fmt: skip
+        for name, call in sorted(calls.items()):
+            node = _resource(self.plan, stage, name).node
+            tags = [f"node:{node}", f"op:{call['operation']}"]
+            play = {"name": f"{name}", "hosts": sorted(map(_host, call["hosts"])) or "localhost", "gather_facts": False, "tags": tags,
+                    "vars": {"eve_operation": name}}  # fmt: skip
+            if stage.down:
+                play["ignore_unreachable"] = True
+            how, inputs = dict(call["how"]), {key: jinja(_with_secrets(value)) for key, value in call.get("inputs", {}).items()}
+            if how["kind"] == "ansible":
+                how["kind"], how["content"] = self._ansible(how["file"], name, play["hosts"])
+            if how["kind"] == "playbook":
+                variables = {**play.pop("vars"), "eve_files": self._remote(), **inputs}
+                yield {"name": f"{name}: playbook", "import_playbook": how["content"], "vars": variables, "tags": tags}
+            yield {**play, **call_tasks(name, call, how, inputs, self._remote())}
+
+    def _ansible(self, file: str, name: str, hosts: Any) -> tuple[str, str]:
+        """What an Ansible file is: "playbook", "role" or "tasks", and where that is in the project."""
+        path = self.directory / "artifacts" / file
+        if path.is_dir() or Path(file).parts[-2:] == ("tasks", "main.yml"):
+            return "role", str((path if path.is_dir() else path.parents[1]).relative_to(self.directory))
+        text = path.read_text()
+        try:
+            tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            raise Undeployable([Problem(file, f"operation {name}: {error}", "Correct the file.")]) from error
+        plays = [dict(_keys(one)) for one in tree.value] if isinstance(tree, yaml.SequenceNode) else []
+        targets = [play["hosts"] for play in plays if "hosts" in play]
+        if not targets:
+            return "tasks", file
+        for node in reversed(targets):  # everything else of the play stays, byte for byte
+            text = text[: node.start_mark.index] + json.dumps(hosts) + text[node.end_mark.index :]
+        own = path.with_name(f".eve-{hashlib.sha256(name.encode()).hexdigest()[:12]}.yml")
+        own.write_text(text)
+        return "playbook", own.relative_to(self.directory).as_posix()
+
+    def _add_host(self, host: str, login: Mapping[str, Any]) -> dict:
+        addresses = login["address"] if isinstance(login["address"], list) else [login["address"]]
+        wanted = "{{ [" + ", ".join(jinja(one).removeprefix("{{ ").removesuffix(" }}") for one in addresses) + "] | select | first }}"
+        arguments = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + str(self.base / "known_hosts")
+        variables = {"name": _host(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
+                     "ansible_ssh_common_args": arguments, "ansible_python_interpreter": "auto_silent"}  # fmt: skip
+        if (self.base / "key").exists():
+            variables["ansible_ssh_private_key_file"] = str(self.base / "key")
+        return {"name": f"How to reach {host}", "ansible.builtin.add_host": variables, "changed_when": False, "tags": ["always"]}
+
+    def _reached(self, stage: Stage) -> list[dict]:
+        wait = {"name": "Wait until it can be logged in to", "tags": ["always"],
+                "ansible.builtin.wait_for_connection": {"timeout": 20 if stage.down else 600, "sleep": 1}}  # fmt: skip
+        if not self.digest:
+            return [wait]
+        remote = self._remote()
+        folder = {"name": "Make room for the files of the template", "tags": ["always"],
+                  "ansible.builtin.file": {"path": remote, "state": "directory", "mode": "0700"}}  # fmt: skip
+        unpack = {"name": "Put the files of the template there", "tags": ["always"], "ansible.builtin.unarchive": {
+            "src": "{{ playbook_dir }}/artifacts.tar", "dest": remote, "creates": f"{remote}/.eve-complete"}}  # fmt: skip
+        return [wait, folder, unpack]
+
+    def _remote(self) -> str:
+        """Where the template's files are on servers."""
+        return f"/var/tmp/eve-{self.digest}"
+
+    # Files
+
+    def _artifacts(self, hows: list[dict]) -> None:
+        """Stage the whole tree, as files of operations may need each other."""
+        if not hows:
+            return
+        wanted = {name for how in hows for name in (how["file"], *how.get("dependencies", ()))}
+        if self.tree is None:
+            raise Undeployable([Problem("", f"no files were given, and {', '.join(sorted(wanted))} are needed", "Give the template's archive.")])
+        missing = [name for name in sorted(wanted) if not self.tree.exists(name) and not any(True for _ in self._below(name))]
+        if missing:
+            raise Undeployable([Problem(self.tree.label(name), "an operation needs this file, and it is not there",
+                                        "Add it to the archive, or correct the path.") for name in missing])  # fmt: skip
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name in sorted(self.tree.names()):
+                self._stage(name, archive)
+            complete = tarfile.TarInfo(".eve-complete")
+            archive.addfile(complete, io.BytesIO())
+        content = buffer.getvalue()
+        self.digest = hashlib.sha256(content).hexdigest()[:16]
+        (self.directory / "artifacts.tar").write_bytes(content)
+
+    def _below(self, folder: str) -> Iterator[str]:
+        return (name for name in self.tree.names() if name.startswith(f"{folder}/")) if self.tree else iter(())
+
+    def _stage(self, name: str, archive: tarfile.TarFile) -> None:
+        content = self.tree.read(name, LIMIT) if self.tree else b""
+        path = self.directory / "artifacts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), 0o644 if name.endswith(ANSIBLE) else 0o755
+        archive.addfile(entry, io.BytesIO(content))
+
+
+def _keys(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    return ((key.value, value) for key, value in node.value) if isinstance(node, yaml.MappingNode) else iter(())
+
+
+def _resource(plan: Plan, stage: Stage, name: str) -> Resource:
+    """What a stage is about: going down, the resource as it is."""
+    step = plan.steps[name]
+    return step.old if stage.down and step.old else step.resource
+
+
+def _for_module(one: Resource) -> dict:
+    data = {"name": one.name, "kind": one.kind, "node": one.node, "arguments": one.arguments, "needs": sorted(one.needs)}
+    return {**data, "existing": True} if one.existing else data
+
+
+def _host(name: str) -> str:
+    """A name of a server as Ansible takes it for one host."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _with_secrets(value: Any) -> Any:
+    """References to secrets as the look-ups that Ansible evaluates on the machine that runs Eve."""
+    if isinstance(value, str) and SECRET.search(value):
+        parts = SECRET.split(value)
+        return {"$concat": [part if number % 2 == 0 else {"$secret": variable(part)} for number, part in enumerate(parts) if part]}
+    if isinstance(value, dict):
+        return {key: _with_secrets(item) for key, item in value.items()}
+    return [_with_secrets(item) for item in value] if isinstance(value, list) else value
+
+

@@ -1,0 +1,248 @@
+"""What can be done with a topology: plan, deploy (also: update), scale, heal, undeploy.
+
+The same functions serve the command line and the service. A `Request` says what is wanted; `Eve` keeps states in a directory,
+compiles, writes the project, runs it, and notes what came of it after every stage, so that a kill at any time loses nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from cloudos import home
+from cloudos.eve.compile import compile_topology
+from cloudos.eve.emit import emit, secrets_of, variable
+from cloudos.eve.graph import OPERATION, Graph, computed
+from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
+from cloudos.eve.problems import Refused
+from cloudos.eve.progress import Follower
+from cloudos.eve.provider import Pool
+from cloudos.eve.state import Directory, State, shared
+from cloudos.runs import start
+from cloudos.tosca.model import Template
+from cloudos.tosca.resolver import DirectoryTree, Tree
+
+Secrets = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now."""
+
+    topology: str
+    template: Template
+    pools: Mapping[str, Pool]
+    tree: Tree | None = None
+    placement: Mapping[str, str] = field(default_factory=dict)
+    instances: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What came of a run. `failures`: {"node", "operation", "cause", "next_step"} each; `started` False: nothing was to be done."""
+
+    ok: bool
+    plan: Plan
+    state: State
+    failures: list[dict] = field(default_factory=list)
+    seconds: float = 0
+    started: bool = False
+    output: str = ""
+
+
+class Eve:
+    """Lifecycles of topologies. `secrets`: name -> value, asked for when a run needs it; `on_progress`: gets
+    {"kind", "name", "node", "action", "done", "total"} as things happen."""
+
+    def __init__(
+        self, states: Directory | None = None, secrets: Secrets | None = None, on_progress: Callable[[dict], None] | None = None
+    ):
+        self.states = states or Directory()
+        self.secrets, self.on_progress = secrets, on_progress or (lambda event: None)
+
+    # Plans
+
+    def plan(self, request: Request) -> Plan:
+        """What deploying or updating would do. Raises Undeployable and Refused."""
+        return self._plan(self.states.load(request.topology), request)
+
+    def _plan(self, state: State, request: Request, missing: set[str] | None = None) -> Plan:
+        graph = self._graph(state, request)
+        kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
+        return make_plan(state, graph, self._pools(state, request.pools), missing or (), kept)
+
+    def _graph(self, state: State, request: Request) -> Graph:
+        now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
+        wanted = {**now, **request.instances}
+        key = self.key(request.topology) if self._logs_in(request) else None
+        return compile_topology(request.template, request.pools, request.topology, request.placement, wanted, key)
+
+    @staticmethod
+    def _logs_in(request: Request) -> bool:
+        """Whether anything is run on servers; the first compilation tells, without a key."""
+        graph = compile_topology(request.template, request.pools, request.topology, request.placement)
+        return any(one.kind == OPERATION and one.arguments["hosts"] for one in graph.resources.values())
+
+    @staticmethod
+    def _pools(state: State, given: Mapping[str, Pool]) -> dict[str, Pool]:
+        """The given pools, and those in which the topology still has something."""
+        return {**{name: Pool(name, one["provider"], one["login"], one["defaults"]) for name, one in state.pools.items()}, **given}
+
+    # Verbs
+
+    def deploy(self, request: Request, plan: Plan | None = None) -> Outcome:
+        """Make or update a topology."""
+        with self.states.locked(request.topology):
+            state = self.states.load(request.topology)
+            plan = plan or self._plan(state, request)
+            return self._apply(state, plan, request)
+
+    def scale(self, request: Request) -> Outcome:
+        """Bring scalable nodes to `request.instances`. Raises Refused for one that does not scale."""
+        known = self.states.load(request.topology).counts
+        if wrong := [name for name in request.instances if name not in known]:
+            raise Refused(f"{', '.join(wrong)}: not scalable. Scalable nodes: {', '.join(known) or 'none'}; a node scales when it may have "
+                          "more instances than one.")  # fmt: skip
+        return self.deploy(request)
+
+    def heal(self, request: Request) -> Outcome:
+        """Make again what is missing, and run again what was done on it."""
+        with self.states.locked(request.topology):
+            state = self.states.load(request.topology)
+            missing = self.missing(state, request)
+            return self._apply(state, self._plan(state, request, missing), request)
+
+    def undeploy(self, topology: str, force: bool = False) -> Outcome:
+        """Remove all of a topology, from its state alone. What others use stays, and their names are told."""
+        with self.states.locked(topology):
+            state = self.states.load(topology)
+            if not state.entries:
+                raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(self.states.topologies()) or 'none'}.")
+            pools = self._pools(state, {})
+            kept = {} if force else shared(state, self.states.others(topology))
+            plan = make_plan(state, Graph(), pools, (), kept)
+            outcome = self._apply(state, plan, None)
+            if outcome.ok and not state.made():
+                shutil.rmtree(self.states.folder(topology) / "files", ignore_errors=True)
+                for name in ("key", "key.pub", "known_hosts"):
+                    (self.states.folder(topology) / name).unlink(missing_ok=True)
+            return outcome
+
+    def missing(self, state: State, request: Request) -> set[str]:
+        """Names of the resources that the state knows and the clouds do not have."""
+        graph = self._graph(state, request)
+        made = {name: one for name, one in state.made().items() if one.resource.kind != OPERATION and name in graph.resources}
+        looked = {name: entry.resource for name, entry in made.items()}
+        plan = make_plan(State(state.topology), Graph(looked), self._pools(state, request.pools))
+        down = {name: replace(step, old=step.resource) for name, step in plan.steps.items()}
+        pools = sorted({one.pool for one in looked.values()})
+        stages = [Stage(True, pool, sorted(name for name in looked if looked[name].pool == pool)) for pool in pools]
+        follower = self._run(replace(plan, steps=down, stages=stages), state, self._pools(state, request.pools), None, ("--check",))
+        if follower.failures:
+            raise Refused(f"what is missing could not be found out: {follower.failures[0]['cause']}. {follower.failures[0]['next_step']}")
+        return looked.keys() - follower.seen
+
+    # Runs
+
+    def _apply(self, state: State, plan: Plan, request: Request | None) -> Outcome:
+        self._note(state, plan, request)
+        if plan.nothing:
+            self._finish(state, plan, request)
+            return Outcome(True, plan, state)
+        began = time.monotonic()
+        for name in [name for stage in plan.stages if not stage.down for name in stage.names]:
+            if plan.steps[name].action == CREATE and name not in state.entries:
+                state.begin(plan.steps[name].resource)
+        self.states.save(state)
+        tree = _Trees([one for one in (request and request.tree, self._old_files(state.topology)) if one])
+        follower = self._run(plan, state, self._pools(state, request.pools if request else {}), tree, ())
+        if not follower.failures:
+            self._finish(state, plan, request)
+        self.states.save(state)
+        seconds = round(time.monotonic() - began, 1)
+        return Outcome(not follower.failures, plan, state, follower.failures, seconds, True, follower.output)
+
+    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...]) -> Follower:
+        folder = self.states.folder(state.topology)
+        project = folder / "project"
+        emit(plan, state, pools, project, tree, folder)
+        if (project / "artifacts").is_dir() and not arguments:
+            shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
+        values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
+        follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
+        environment = {variable(name): value for name, value in values.items()}
+        run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
+        try:
+            code = run.wait()
+            follower.end(code, run.output())
+        finally:
+            run.cancel()
+            run.close()
+        return follower
+
+    def _secret(self, name: str) -> str:
+        if self.secrets is None:
+            raise Refused(f"secret {name} is needed. Give it: in the environment as {variable(name)}, or through the service's store.")
+        return self.secrets(name)
+
+    def _note(self, state: State, plan: Plan, request: Request | None) -> None:
+        """What is known before anything is done."""
+        if request:
+            state.pools = {**state.pools, **{name: {"provider": one.provider, "login": dict(one.login), "defaults": dict(one.defaults)}
+                                             for name, one in request.pools.items()}}  # fmt: skip
+            place = request.template.place
+            state.template = {"file": str(place.file)}
+
+    def _finish(self, state: State, plan: Plan, request: Request | None) -> None:
+        """The state after all went well: what the template says of what stays, counts, outputs."""
+        before = state.to_json()
+        for name, step in plan.steps.items():
+            if step.action == KEEP:
+                state.entries[name].resource = step.resource
+        gone = [name for name, one in state.entries.items() if name not in plan.graph.resources and name not in plan.kept]
+        for name in gone:
+            if plan.steps.get(name) is None or plan.steps[name].action == USE:
+                state.forget(name)
+        state.counts = plan.graph.counts
+        state.outputs = {name: computed(value, state.known()) for name, value in plan.graph.outputs.items()}
+        if state.to_json() != before:
+            self.states.save(state)
+
+    def _old_files(self, topology: str) -> Tree | None:
+        folder = self.states.folder(topology) / "files"
+        return DirectoryTree(folder) if folder.is_dir() else None
+
+    def key(self, topology: str) -> str:
+        """The public key with which Eve logs in to the servers of a topology; made when it is first needed."""
+        path = self.states.folder(topology) / "key"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with home.locked(path.with_name("key.lock")):
+            if not path.exists():
+                command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"eve-{topology}", "-f", str(path)]
+                subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        return path.with_name("key.pub").read_text().strip()
+
+
+class _Trees(Tree):
+    """Several trees as one; the first that has a file counts."""
+
+    def __init__(self, trees: list[Tree]):
+        super().__init__(trees[0].shown if trees else "")
+        self.trees = trees
+
+    def exists(self, name: str) -> bool:
+        """Whether any has the file."""
+        return any(one.exists(name) for one in self.trees)
+
+    def names(self) -> Iterator[str]:
+        """Names in all of them."""
+        return iter(sorted({name for one in self.trees for name in one.names()}))
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The file of the first tree that has it."""
+        return next(one for one in self.trees if one.exists(name)).read(name, limit)
+
+

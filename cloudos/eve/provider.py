@@ -1,0 +1,118 @@
+"""Providers: what makes resources somewhere, found by the entry points `cloudos.eve.providers`.
+
+An entry point names a Mapping, or a function that returns one. Everything about a provider is in its mapping file; see
+docs/how-to/write-a-provider.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloudos.eve.problems import Refused
+
+GROUP = "cloudos.eve.providers"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas (a number or an
+    argument), kinds that come before it, and arguments without which a cloud will not make it."""
+
+    change: frozenset[str] = frozenset()
+    seconds: float = 1
+    delete_seconds: float = 1
+    quota: Table[str, Any] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A provider. `module`: Ansible module that keeps its resources; `login`: argument of the module -> key of the pool.
+
+    `types`, `relationships` and `policies`: TOSCA type -> what stands for it. `collections`: directories with Ansible
+    collections that the project needs besides ours.
+    """
+
+    name: str
+    module: str
+    login: Table[str, str]
+    kinds: Table[str, Kind]
+    types: Table[str, dict]
+    relationships: Table[str, dict]
+    policies: Table[str, dict]
+    host: str = "localhost"
+    collections: tuple[str, ...] = ()
+
+    def of(self, section: str, lineage: Any) -> dict | None:
+        """The entry for the nearest of a type and its ancestors."""
+        table = getattr(self, section)
+        return next((table[one.name] for one in lineage if one.name in table), None)
+
+
+def read(*texts: str, collections: tuple[str, ...] = ()) -> Mapping:
+    """A mapping from YAML texts, of which later ones add to earlier ones."""
+    merged: dict[str, Any] = {"kinds": {}, "types": {}, "relationships": {}, "policies": {}}
+    for text in texts:
+        for key, value in yaml.load(text, Loader=yaml.CSafeLoader).items():
+            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    kinds = {name: Kind(**{**one, "change": frozenset(one.get("change", ()))}) for name, one in merged["kinds"].items()}
+    return Mapping(
+        merged["provider"], merged["module"], merged["login"], kinds, merged["types"], merged["relationships"],
+        merged["policies"], merged.get("host", "localhost"), collections,
+    )  # fmt: skip
+
+
+def _ours(*names: str) -> Mapping:
+    folder = resources.files("cloudos.eve.providers")
+    return read(*(folder.joinpath(name).read_text() for name in names))
+
+
+@functools.cache
+def openstack() -> Mapping:
+    """Any OpenStack cloud, by the name it has in clouds.yaml."""
+    return _ours("openstack.yml", "openstack-nfv.yml")
+
+
+@functools.cache
+def libvirt() -> Mapping:
+    """A plain host with libvirt."""
+    return _ours("libvirt.yml")
+
+
+@functools.cache
+def provider(name: str) -> Mapping:
+    """The provider of that name. Raises Refused that lists the installed ones."""
+    found = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    if name not in found:
+        raise Refused(f"provider {name} is not installed; there are {', '.join(sorted(found)) or 'none'}. "
+                      f"Install the package that has it (entry point group {GROUP}), or name another one.")  # fmt: skip
+    loaded = found[name].load()
+    return loaded if isinstance(loaded, Mapping) else loaded()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Where resources are made: a provider, and what its module needs to log in (such as {"cloud": "aio"}); no secrets."""
+
+    name: str
+    provider: str
+    login: Table[str, Any] = field(default_factory=dict)
+    defaults: Table[str, Any] = field(default_factory=dict)  # such as flavor, image, external_network, user
+
+    @property
+    def mapping(self) -> Mapping:
+        """What the provider can make."""
+        return provider(self.provider)
+
+
+def data_directory(name: str) -> Path:
+    """A directory of this package, such as `profiles`."""
+    return Path(str(resources.files("cloudos.eve").joinpath(name)))

@@ -1,0 +1,148 @@
+"""What a topology consists of now: one JSON document per topology, written whole after every stage; no secrets in it.
+
+{"format": 1, "topology", "serial", "template": {"file", "digest"}, "pools": {name: {"provider", "login"}}, "counts", "outputs",
+ "resources": {name: {...Resource, "status", "attributes", "seconds"}}}
+status: `begun` (a request may have left something), `present`, `gone` (was there, and is to be made again).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloudos import home
+from cloudos.eve.graph import OPERATION, Resource
+from cloudos.eve.problems import Refused
+
+FORMAT = 1
+BEGUN, PRESENT, GONE = "begun", "present", "gone"
+
+
+@dataclass
+class Entry:
+    """One resource as it was made. `attributes`: what the provider told; of an operation, its outputs."""
+
+    resource: Resource
+    status: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0
+
+
+@dataclass
+class State:
+    """The state of one topology; empty for one that is not deployed."""
+
+    topology: str
+    serial: int = 0
+    template: dict[str, Any] = field(default_factory=dict)
+    pools: dict[str, dict] = field(default_factory=dict)
+    counts: dict[str, dict] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def known(self) -> dict[str, dict]:
+        """Attributes by name, for references."""
+        return {name: one.attributes for name, one in self.entries.items() if one.status == PRESENT}
+
+    def made(self) -> dict[str, Entry]:
+        """What is to be removed one day: all that is not merely used."""
+        return {name: one for name, one in self.entries.items() if not one.resource.existing}
+
+    def begin(self, resource: Resource) -> None:
+        """Note that a resource is about to be made, so that what a kill leaves is known."""
+        before = self.entries.get(resource.name)
+        self.entries[resource.name] = Entry(resource, BEGUN, before.attributes if before else {}, before.seconds if before else 0)
+
+    def have(self, resource: Resource, attributes: Mapping[str, Any], seconds: float = 0) -> None:
+        """Note that a resource is there."""
+        self.entries[resource.name] = Entry(resource, PRESENT, dict(attributes), seconds)
+
+    def forget(self, name: str) -> None:
+        """Note that a resource is gone for good."""
+        self.entries.pop(name, None)
+
+    def to_json(self) -> dict:
+        """The document."""
+        resources = {
+            name: {**one.resource.to_json(), "status": one.status, "attributes": one.attributes, "seconds": one.seconds}
+            for name, one in sorted(self.entries.items())
+        }
+        return {"format": FORMAT, "topology": self.topology, "serial": self.serial, "template": self.template, "pools": self.pools,
+                "counts": self.counts, "outputs": self.outputs, "resources": resources}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> State:
+        """The inverse of to_json(). Raises Refused for another format."""
+        if data.get("format") != FORMAT:
+            raise Refused(f"state of topology {data.get('topology')} has format {data.get('format')}, not {FORMAT}. "
+                          "Use the version of Cloud OS that wrote it.")  # fmt: skip
+        entries = {
+            name: Entry(Resource.from_json(one), one["status"], one["attributes"], one["seconds"])
+            for name, one in data["resources"].items()
+        }
+        kept = {key: data[key] for key in ("topology", "serial", "template", "pools", "counts", "outputs")}
+        return cls(**kept, entries=entries)
+
+
+class Directory:
+    """States as files `<root>/<topology>/state.json`; what else a topology needs lies beside its own."""
+
+    def __init__(self, root: Path | None = None):
+        self.root = root or home.root() / "topologies"
+
+    def folder(self, topology: str) -> Path:
+        """Where the files of a topology are. Raises Refused for a name that would be elsewhere."""
+        if not topology or Path(topology).name != topology or topology.startswith("."):
+            raise Refused(f"{topology!r} is no name of a topology. Use letters, digits, dots, underscores and hyphens.")
+        return self.root / topology
+
+    def load(self, topology: str) -> State:
+        """The state; an empty one when there is none."""
+        path = self.folder(topology) / "state.json"
+        return State.from_json(json.loads(path.read_text())) if path.exists() else State(topology)
+
+    def save(self, state: State) -> None:
+        """Write the state in one step; one without resources goes."""
+        state.serial += 1
+        path = self.folder(state.topology) / "state.json"
+        if state.entries:
+            home.write(path, (json.dumps(state.to_json(), indent=1, sort_keys=True) + "\n").encode())
+        else:
+            path.unlink(missing_ok=True)
+
+    def locked(self, topology: str):
+        """Hold the topology against other processes."""
+        return home.locked(self.folder(topology) / "lock")
+
+    def topologies(self) -> Iterator[str]:
+        """Names of those that are deployed."""
+        for path in sorted(self.root.glob("*/state.json")):
+            yield path.parent.name
+
+    def others(self, topology: str) -> list[State]:
+        """The states of all other topologies."""
+        return [self.load(name) for name in self.topologies() if name != topology]
+
+
+def shared(state: State, others: Iterable[State]) -> dict[str, list[str]]:
+    """Resources of a topology that others use -> their names; with each, all of its node and all that these need."""
+    mine = {str(one.attributes.get("id")): name for name, one in state.made().items() if one.attributes.get("id")}
+    users: dict[str, list[str]] = {}
+    for other in others:
+        for entry in other.entries.values():
+            name = mine.get(str(entry.attributes.get("id"))) if entry.resource.existing else None
+            if name and other.topology not in users.setdefault(name, []):
+                users[name].append(other.topology)
+    open_names = list(users)
+    while open_names:
+        name = open_names.pop()
+        one = state.entries[name].resource
+        siblings = {n for n, e in state.made().items()
+                    if (e.resource.node, e.resource.instance, e.resource.kind == OPERATION) == (one.node, one.instance, False)}  # fmt: skip
+        for needed in (siblings | one.before()) & state.made().keys() - users.keys():
+            users[needed] = users[name]
+            open_names.append(needed)
+    return users
