@@ -1,1 +1,1 @@
-"""Eve: from a TOSCA template to running infrastructure. So far: its front end on the command line."""
+"""Eve: compiles TOSCA templates to one Ansible project and runs it, so that they become running infrastructure."""

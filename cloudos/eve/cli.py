@@ -1,18 +1,16 @@
-"""Commands of Eve that need no cloud."""
+"""The command `cloudos eve`: what needs no cloud is here, the verbs of topologies are in verbs.py."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 
 from cloudos import tosca
-from cloudos.eve import crosscheck, show
-from cloudos.tosca.resolver import DirectoryTree, FileResolver
+from cloudos.eve import crosscheck, show, verbs
+from cloudos.eve.given import inputs, resolver
 
 
 @click.group()
@@ -37,7 +35,7 @@ def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | Non
     Exits with 0 when it is accepted, 1 when it is not valid, 2 when it is valid but not deployable, 3 when it cannot be
     read. Needs no cloud and no network.
     """
-    report = tosca.load(file, FileResolver(dict(map(_mirror, mirrors))), _inputs(given) if given else None, root)
+    report = tosca.load(file, resolver(mirrors), inputs(given) if given else None, root)
     checked = crosscheck.ask(file) if cross_check and report.exit_code != 3 else None
     if as_json:
         click.echo(json.dumps({**show.data(report), **({"tosca_parser": checked} if checked else {})}, indent=2, default=str))
@@ -51,23 +49,4 @@ def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | Non
     sys.exit(report.exit_code)
 
 
-def _mirror(text: str) -> tuple[str, DirectoryTree]:
-    address, equals, directory = text.partition("=")
-    if not equals or not Path(directory).is_dir():
-        raise click.BadParameter(f"{text}: write ADDRESS=DIRECTORY with a directory that exists", param_hint="--mirror")
-    return address, DirectoryTree(Path(directory))
-
-
-def _inputs(given: tuple[str, ...]) -> dict[str, Any]:
-    """Values of inputs; later ones win."""
-    found: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        try:
-            data = {name: yaml.safe_load(value)} if equals else yaml.safe_load(Path(text).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise click.BadParameter(f"{text}: {error}", param_hint="-i") from error
-        if not isinstance(data, dict):
-            raise click.BadParameter(f"{text} is neither NAME=VALUE nor a YAML file of a map", param_hint="-i")
-        found.update(data)
-    return found
+verbs.register(eve)

@@ -1,7 +1,7 @@
 """One Ansible project per plan: a JSON playbook, an inventory, the resources of each stage, and the template's own files.
 
 The same plan gives the same bytes. Secrets stay references: at run time they come from the environment.
-    playbook.json  inventory.json  stages/<nn>.json  known.json  artifacts/  artifacts.tar
+    ansible.cfg  playbook.json  inventory.json  stages/<nnn>.json  known.json  artifacts/  artifacts.tar
 """
 
 from __future__ import annotations
@@ -28,6 +28,22 @@ from cloudos.eve.tasks import call_tasks, jinja
 from cloudos.tosca.resolver import Tree
 
 SECRET = re.compile(r"\$\{secret:([^}]+)\}")
+SETTINGS = """\
+[defaults]
+forks = 50
+gathering = explicit
+interpreter_python = auto_silent
+localhost_warning = False
+inventory_unparsed_warning = False
+retry_files_enabled = False
+
+[connection]
+pipelining = True
+
+[ssh_connection]
+ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey -o ServerAliveInterval=15
+retries = 2
+"""
 LIMIT = 512 * 1024 * 1024  # bytes of one artifact
 
 
@@ -72,6 +88,7 @@ class _Project:
         for number, stage in enumerate(self.plan.stages, 1):
             plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
         self._json("playbook.json", plays)
+        (self.directory / "ansible.cfg").write_text(SETTINGS)
         self._json("inventory.json", {"all": {"hosts": {"localhost": {"ansible_connection": "local",
                                                                      "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}})  # fmt: skip
         self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
@@ -177,13 +194,17 @@ class _Project:
         arguments = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + str(self.base / "known_hosts")
         variables = {"name": _host(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
                      "ansible_ssh_common_args": arguments, "ansible_python_interpreter": "auto_silent"}  # fmt: skip
+        if connection := login.get("connection"):
+            variables["ansible_connection"] = connection
+            if connection == "local":
+                variables["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
         if (self.base / "key").exists():
             variables["ansible_ssh_private_key_file"] = str(self.base / "key")
         return {"name": f"How to reach {host}", "ansible.builtin.add_host": variables, "changed_when": False, "tags": ["always"]}
 
     def _reached(self, stage: Stage) -> list[dict]:
         wait = {"name": "Wait until it can be logged in to", "tags": ["always"],
-                "ansible.builtin.wait_for_connection": {"timeout": 20 if stage.down else 600, "sleep": 1}}  # fmt: skip
+                "ansible.builtin.wait_for_connection": {"timeout": 20 if stage.down else 300, "sleep": 1}}  # fmt: skip
         if not self.digest:
             return [wait]
         remote = self._remote()

@@ -19,18 +19,10 @@ from cloudos.runs.lock import Lock, Locked
 from cloudos.runs.record import new_id
 
 ROOT = Path(__file__).resolve().parents[2]
-# What ansible.cfg says for clouds, as far as it concerns projects that stand for themselves; no record, lock or inventory plugin.
+# What a project needs besides its own ansible.cfg: where the house's collection and roles are.
 PROJECT_SETTINGS = {
-    "ANSIBLE_CONFIG": os.devnull,
     "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:~/.ansible/collections:/usr/share/ansible/collections",
     "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-    "ANSIBLE_FORKS": "50",
-    "ANSIBLE_GATHERING": "explicit",
-    "ANSIBLE_PIPELINING": "true",
-    "ANSIBLE_LOCALHOST_WARNING": "false",
-    "ANSIBLE_RETRY_FILES_ENABLED": "false",
-    "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey -o ServerAliveInterval=15",
-    "ANSIBLE_SSH_RETRIES": "2",
 }
 
 
@@ -139,7 +131,7 @@ def start_project(
         playbook=str((project / playbook).resolve()),
         inventory=str((project / inventory).resolve()),
         cmdline=shlex.join(arguments),
-        envvars={**PROJECT_SETTINGS, "PATH": _path(), **(environment or {})},
+        envvars={**PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path(), **(environment or {})},
         event_handler=handle,
         suppress_env_files=True,
         quiet=True,
@@ -150,7 +142,7 @@ def start_project(
 def check_syntax(project: Path, playbook: str, inventory: str) -> str | None:
     """What ansible-playbook --syntax-check says against a project; None when it is content."""
     command = ["ansible-playbook", "--syntax-check", "-i", inventory, playbook]
-    environment = {**os.environ, **PROJECT_SETTINGS, "PATH": _path()}
+    environment = {**os.environ, **PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
 

@@ -64,7 +64,9 @@ class TopologyCloud(Cloud):
         """What the API adds to others, or to what was asked for."""
         if collection == "security_group_rules":
             self.store["security_groups"][made["security_group_id"]]["security_group_rules"].append(made)
-        if collection == "ports" and not made["fixed_ips"]:
+        if collection == "ports" and made["fixed_ips"]:
+            made["fixed_ips"] = [{"ip_address": next(self.addresses), **one} for one in made["fixed_ips"]]
+        elif collection == "ports":
             subnet = next((one for one in self.store["subnets"].values() if one["network_id"] == made["network_id"]), None)
             if subnet:
                 made["fixed_ips"] = [{"subnet_id": subnet["id"], "ip_address": next(self.addresses)}]

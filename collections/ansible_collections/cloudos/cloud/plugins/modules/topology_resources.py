@@ -126,7 +126,7 @@ class TopologyResources(CloudOperation):
     def make(self, name):
         """Bring one resource to what is wanted."""
         resource, kind, one = self.resources[name], self.kinds[name], self.objects.get(name)
-        with self.told(), named(resource):
+        with named(resource), self.told():
             arguments = self.arguments(name, complete=True)
             if one is None:
                 one, action = kind.create(resource, arguments), "created"
@@ -141,7 +141,7 @@ class TopologyResources(CloudOperation):
 
     def remove(self, name):
         """Delete one resource."""
-        with self.told(), named(self.resources[name]):
+        with named(self.resources[name]), self.told():
             self.kinds[name].delete(self.objects[name])
         self.actions[name] = "deleted"
 

@@ -1,0 +1,201 @@
+"""The verbs of topologies on the command line, without a service: against clouds of clouds.yaml, with state in a directory."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloudos import tosca
+from cloudos.eve import given
+from cloudos.eve.emit import emit
+from cloudos.eve.lifecycle import Eve, Outcome, Request
+from cloudos.eve.plan import KEEP, USE, Plan
+from cloudos.eve.problems import Refused, Undeployable
+from cloudos.eve.state import Directory
+from cloudos.runs import start
+from cloudos.tosca.archive import open_archive
+from cloudos.tosca.resolver import DirectoryTree, Tree
+
+SIGNS = {"create": "+", "change": "~", "replace": "!", "delete": "-", "run": ">", "undo": "<"}
+TEMPLATE_OPTIONS = (
+    click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+    click.option("-i", "--inputs", "inputs", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; several times."),
+    click.option("--cloud", help="Name of a cloud in clouds.yaml: where everything is made unless the profile says otherwise."),
+    click.option("--profile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Pools, placement, inputs, instances."),
+    click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an imported address lie."),
+    click.option("--name", help="Name of the topology; the file's name without suffix."),
+)
+STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Path), help="Directory of states; topologies/ of CLOUDOS_HOME.")
+
+
+def register(group: click.Group) -> None:
+    """Add the verbs to `cloudos eve`."""
+    for command in (plan, deploy, update, scale, heal, undeploy, topologies, outputs):
+        group.add_command(command)
+
+
+def template_options(command: Callable) -> Callable:
+    """What all commands about a template take."""
+    for option in reversed((*TEMPLATE_OPTIONS, STATES)):
+        command = option(command)
+    return command
+
+
+def told(command: Callable) -> Callable:
+    """Problems end the command with 2, each on its line."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (Undeployable, Refused) as problem:
+            click.echo(str(problem), err=True)
+            sys.exit(2)
+
+    return run
+
+
+def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: Path | None, mirrors: tuple[str, ...],
+               name: str | None) -> Request:  # fmt: skip
+    """The request that the options describe. Raises Refused with every problem of the template."""
+    about = given.profile(profile)
+    values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
+    report = tosca.load(file, given.resolver(mirrors), values)
+    if report.exit_code or report.template is None:
+        raise Refused("\n".join([*map(str, report.problems), f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."]))
+    return Request(name or file.stem, report.template, given.pools(cloud, about), tree_of(file),
+                   about.get("placement") or {}, about.get("instances") or {})  # fmt: skip
+
+
+def tree_of(file: Path) -> Tree:
+    """The files beside a template, or in its archive."""
+    if file.suffix not in (".yaml", ".yml", ".tosca") and (archive := open_archive(file)):
+        return archive
+    return DirectoryTree(file.parent)
+
+
+def eve_of(states: Path | None) -> Eve:
+    """Eve with secrets from the environment, telling progress."""
+    return Eve(Directory(states), given.environment_secret, lambda one: click.echo(
+        f"{one['done']:>4}/{one['total']:<4} {one['action']:<8} {one['name']}"))  # fmt: skip
+
+
+@click.command()
+@template_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="Also write the Ansible project there, and check its syntax.")
+@told
+def plan(as_json: bool, project: Path | None, states: Path | None, **options: Any) -> None:
+    """Show what would be created, changed, replaced and deleted, with quotas and time; touches nothing."""
+    request, eve = request_of(**options), eve_of(states)
+    made = eve.plan(request)
+    click.echo(json.dumps(made.to_json(), indent=1) if as_json else text(made))
+    with tempfile.TemporaryDirectory() as folder:
+        target = project or Path(folder) / "project"
+        emit(made, eve.states.load(request.topology), request.pools, target, request.tree)
+        if problem := start.check_syntax(target, "playbook.json", "inventory.json"):
+            raise Refused(f"ansible-playbook does not take the project: {problem}")
+
+
+@click.command()
+@template_options
+@told
+def deploy(states: Path | None, **options: Any) -> None:
+    """Make a topology, or bring it to what the template says now; run again to resume."""
+    _end(eve_of(states).deploy(request_of(**options)))
+
+
+update = click.Command("update", params=deploy.params, callback=deploy.callback, help="The same as deploy, for a topology that is there.")
+
+
+@click.command()
+@template_options
+@click.argument("numbers", nargs=-1, required=True, metavar="NODE=NUMBER...")
+@told
+def scale(numbers: tuple[str, ...], states: Path | None, **options: Any) -> None:
+    """Bring scalable nodes to a number of instances between their min and max."""
+    request = request_of(**options)
+    _end(eve_of(states).scale(Request(**{**vars(request), "instances": {**request.instances, **given.counts(numbers)}})))
+
+
+@click.command()
+@template_options
+@told
+def heal(states: Path | None, **options: Any) -> None:
+    """Make again what is missing in the cloud, and run again what was done on it."""
+    _end(eve_of(states).heal(request_of(**options)))
+
+
+@click.command()
+@click.argument("topology")
+@STATES
+@click.option("--force", is_flag=True, help="Also what other topologies use.")
+@told
+def undeploy(topology: str, states: Path | None, force: bool) -> None:
+    """Remove a topology, from its state alone; what other topologies use stays."""
+    _end(eve_of(states).undeploy(topology, force))
+
+
+@click.command()
+@STATES
+def topologies(states: Path | None) -> None:
+    """List the topologies that are deployed."""
+    directory = Directory(states)
+    for name in directory.topologies():
+        state = directory.load(name)
+        unfinished = sum(one.status != "present" for one in state.entries.values())
+        click.echo(f"{name:<24} {len(state.made()):>5} resources{f', {unfinished} unfinished' if unfinished else ''}  {state.template.get('file', '')}")
+
+
+@click.command()
+@click.argument("topology")
+@STATES
+@told
+def outputs(topology: str, states: Path | None) -> None:
+    """Print the outputs of a topology as JSON."""
+    state = Directory(states).load(topology)
+    if not state.entries:
+        raise Refused(f"topology {topology} is not deployed. `cloudos eve topologies` lists those that are.")
+    click.echo(json.dumps(state.outputs, indent=1))
+
+
+def text(made: Plan) -> str:
+    """A plan as people read it."""
+    lines = [f"{SIGNS[step.action]} {step.action:<8}{step.resource.kind:<20} {step.name}{_about(step)}"
+             for step in made.steps.values() if step.action not in (KEEP, USE)]  # fmt: skip
+    lines += [f"= keep    {name}, which {', '.join(users)} uses" for name, users in made.kept.items()]
+    if made.nothing:
+        return "\n".join([*lines, f"Topology {made.topology} is as the template says; nothing is to be done."])
+    told_counts = ", ".join(f"{number} to {action}" for action, number in made.counted().items() if action != KEEP)
+    for pool, quota in made.quota.items():
+        lines.append(f"Quota in pool {pool}: " + ", ".join(f"{number:+} {name}" for name, number in quota.items()))
+    return "\n".join([*lines, f"{told_counts}; in {len(made.stages)} stages, about {made.seconds:.0f} s."])
+
+
+def _about(step: Any) -> str:
+    changes = "; ".join(f"{key}: {json.dumps(before)} -> {json.dumps(after)}" for key, (before, after) in step.changes.items())
+    return f"  ({'; '.join(filter(None, [step.reason, changes]))})" if step.reason or changes else ""
+
+
+def _end(outcome: Outcome) -> None:
+    """Tell what came of a run; exits with 1 when it failed."""
+    for failure in outcome.failures:
+        where = " ".join(filter(None, [f"node {failure['node']}" if failure["node"] else "", failure["operation"] and f"operation {failure['operation']}"]))
+        click.echo(f"FAILED {where}: {failure['cause']}", err=True)
+        for line in failure["log"]:
+            click.echo(f"  | {line}", err=True)
+        click.echo(f"  Next step: {failure['next_step']}", err=True)
+    for name, users in outcome.plan.kept.items():
+        click.echo(f"kept: {name}, which {', '.join(users)} uses")
+    if outcome.ok:
+        click.echo(f"Done in {outcome.seconds} s." if outcome.started else "Nothing was to be done.")
+        for name, value in outcome.state.outputs.items():
+            click.echo(f"{name}: {json.dumps(value)}")
+    sys.exit(0 if outcome.ok else 1)
