@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cloudos import home
 from cloudos.eve.compile import compile_topology
@@ -55,12 +56,13 @@ class Outcome:
 
 class Eve:
     """Lifecycles of topologies. `secrets`: name -> value, asked for when a run needs it; `on_progress`: gets
-    {"kind", "name", "node", "action", "done", "total"} as things happen."""
+    {"kind", "name", "node", "action", "done", "total"} as things happen; `start_project`: starts Ansible, as cloudos.runs does."""
 
     def __init__(
-        self, states: Directory | None = None, secrets: Secrets | None = None, on_progress: Callable[[dict], None] | None = None
-    ):
-        self.states = states or Directory()
+        self, states: Directory | None = None, secrets: Secrets | None = None, on_progress: Callable[[dict], None] | None = None,
+        start_project: Callable[..., Any] = start.start_project,
+    ):  # fmt: skip
+        self.states, self.start_project = states or Directory(), start_project
         self.secrets, self.on_progress = secrets, on_progress or (lambda event: None)
 
     # Plans
@@ -174,7 +176,7 @@ class Eve:
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
         environment = {variable(name): value for name, value in values.items()}
-        run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
+        run = self.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
         try:
             code = run.wait()
             follower.end(code, run.output())

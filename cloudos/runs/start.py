@@ -134,6 +134,7 @@ def start_project(
         envvars={**PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path(), **(environment or {})},
         event_handler=handle,
         suppress_env_files=True,
+        settings={"pexpect_timeout": 1},  # seconds until a cancel is noticed while nothing is printed
         quiet=True,
     )
     return Project(thread, runner, directory)
