@@ -220,7 +220,7 @@ def gone(order: Order) -> None:
             session.query(model).where(model.topology_id == order.id).delete()
 
     order.run.write(forget)
-    order.change(status=INACTIVE, fault=None, pools={})
+    order.change(status=INACTIVE, fault=None)
 
 
 def cancelled(run: Run) -> None:

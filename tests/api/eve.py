@@ -52,12 +52,12 @@ class House:
         self.eve, self.focus, self.disk = eve, focus, disk
         self.ann = eve.as_("ann", "p1", "member")
 
-    def store(self, name, content, user="ann", project="p1"):
+    def store(self, name, content, user="ann", project="p1", media="application/yaml"):
         caller = self.focus.as_(user, project, "member")
-        answer = caller.post("/v1/documents", data=content, params={"name": name}, headers={"Content-Type": "application/yaml"})
+        answer = caller.post("/v1/documents", data=content, params={"name": name}, headers={"Content-Type": media})
         if answer.status_code == 409:
             document = caller.get("/v1/documents", params={"name": name}).json()["documents"][0]["id"]
-            tag = {"If-Match": caller.get(f"/v1/documents/{document}").headers["ETag"], "Content-Type": "application/yaml"}
+            tag = {"If-Match": caller.get(f"/v1/documents/{document}").headers["ETag"], "Content-Type": media}
             answer = caller.post(f"/v1/documents/{document}/versions", data=content, headers=tag)
         assert answer.status_code in (200, 201), answer.text
         return name
