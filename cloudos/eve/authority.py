@@ -33,8 +33,8 @@ def grant(call: Call, topology: str) -> dict[str, str]:
     Raises NoAuthority, NeighbourAway.
     """
     conf, user, name = call.runtime.conf, call.context.user_id, f"eve-{topology}"
-    made = _keystone(conf, neighbours.token_of(call), "POST", user, body={"application_credential": {
-        "name": name, "description": f"Eve acts with it for topology {topology}, and deletes it with that.", "unrestricted": False}})  # fmt: skip
+    wanted = {"name": name, "description": f"Eve acts with it for topology {topology}, and deletes it with that.", "unrestricted": False}
+    made = _keystone(conf, neighbours.token_of(call), "POST", user, body={"application_credential": wanted})
     if made.status_code == 409:
         found = _keystone(conf, neighbours.token_of(call), "GET", user, query={"name": name}).json()["application_credentials"]
         for one in found:
@@ -86,7 +86,8 @@ def _pool(conf: cfg.ConfigOpts, name: str, pool: dict, token: str | None) -> dic
     try:
         given = neighbours.as_service(conf, Graffiti, token or "").token(pool["ref"])
     except (Failure, keystone.ClientException) as error:
-        raise WorkFailed(f"Graffiti gives no access to pool {name} ({pool['ref']}): {error} Submit the order again with a new token.") from error
+        mend = "Submit the order again with a new token."
+        raise WorkFailed(f"Graffiti gives no access to pool {name} ({pool['ref']}): {error} {mend}") from error
     auth = {"auth_url": given["provider_url"], "token": given["token"], "project_id": given["project_id"]}
     return {"auth_type": "v3token", "auth": auth, "region_name": given["region_id"], **_trust(conf)}
 

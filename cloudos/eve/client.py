@@ -45,7 +45,7 @@ class Eve(Client):
         return self.topology(found[0]["id"])
 
     def deploy(self, name: str, **order: Any) -> dict[str, Any]:
-        """The job that deploys a design or a plan; its `resource` is the topology's path. order: as plan(), and plan, secrets, on_failure."""
+        """The job that deploys a design or a plan; its `resource` is the topology. order: as plan(), and plan, secrets, on_failure."""
         return self.request("POST", "/v1/topologies", body={"name": name, **order}).json()
 
     def update(self, topology: str, **order: Any) -> dict[str, Any]:

@@ -148,7 +148,8 @@ class Compiler:
             return next((one.target for one in self._by_source.get(node.name, ()) if one.requirement == follows["target"]), None)
         if "source" in follows:
             kind = follows["source"]
-            sources = [one.source for one in self._by_target.get(node.name, ()) if one.type and any(t.name == kind for t in one.type.lineage)]
+            sources = [one.source for one in self._by_target.get(node.name, ())
+                       if one.type and any(level.name == kind for level in one.type.lineage)]  # fmt: skip
             return sources[0] if len(sources) == 1 else None
         return None
 
@@ -332,9 +333,9 @@ class PolicyView(Owner):
         self.entry = pool.mapping.of("policies", policy.type.lineage) or {}
 
     def resource_name(self, made: Mapping[str, Any], first: bool) -> str:
-        """The policy's name."""
-        first_pool = self.pool is next(iter(self.compiler.pools.values()))
-        return self.name if first_pool else f"{self.name}-{self.pool.name}"
+        """The policy's name, if the mapping says no other."""
+        name = made.get("name", "{policy}").format(policy=self.name)
+        return name if self.pool is next(iter(self.compiler.pools.values())) else f"{name}-{self.pool.name}"
 
     def context(self) -> dict[str, Any]:
         """The names that expressions may use."""

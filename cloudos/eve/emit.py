@@ -63,7 +63,9 @@ def secrets_of(plan: Plan) -> set[str]:
     return {name for stage in plan.stages for one in stage.names for name in secrets_in(_resource(plan, stage, one).arguments)}
 
 
-def emit(plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None = None, base: Path | None = None) -> list[str]:
+def emit(
+    plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None = None, base: Path | None = None
+) -> list[str]:
     """Write the project and return the names of its files.
 
     `tree`: where the files of operations are; `base`: directory with the topology's key (`key`) and `known_hosts`.
@@ -89,8 +91,9 @@ class _Project:
             plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
         self._json("playbook.json", plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
-        self._json("inventory.json", {"all": {"hosts": {"localhost": {"ansible_connection": "local",
-                                                                     "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}})  # fmt: skip
+        here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
+        self._json("inventory.json", {"all": {"hosts": {**dict(sorted(others.items())), "localhost": here}}})
         self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
 
     def _json(self, name: str, data: Any) -> None:
@@ -134,7 +137,9 @@ class _Project:
                 "eve_known": "{{ hostvars['localhost'].eve_known | combine(eve_stage.resources) }}"},
              "delegate_to": "localhost", "delegate_facts": True, "tags": tags},
         ]  # fmt: skip
-        return [{"name": f"Stage {number}", "hosts": jinja(pool.login.get("host", pool.mapping.host)), "gather_facts": False, "tasks": tasks}]
+        host = jinja(pool.login.get("host", pool.mapping.host))
+        play = {"name": f"Stage {number}", "hosts": host, "gather_facts": False, "tasks": tasks}
+        return [{**play, "vars": {"ansible_python_interpreter": pool.mapping.python}} if pool.mapping.python else play]
 
     # Operations
 
@@ -216,7 +221,7 @@ class _Project:
 
     def _remote(self) -> str:
         """Where the template's files are on servers."""
-        return f"/var/tmp/eve-{self.digest}"
+        return f"/var/tmp/eve-{self.digest}"  # noqa: S108 - made with mode 0700 by whoever logs in
 
     # Files
 
@@ -226,7 +231,8 @@ class _Project:
             return
         wanted = {name for how in hows for name in (how["file"], *how.get("dependencies", ()))}
         if self.tree is None:
-            raise Undeployable([Problem("", f"no files were given, and {', '.join(sorted(wanted))} are needed", "Give the template's archive.")])
+            needed = f"no files were given, and {', '.join(sorted(wanted))} are needed"
+            raise Undeployable([Problem("", needed, "Give the template's archive.")])
         missing = [name for name in sorted(wanted) if not self.tree.exists(name) and not any(True for _ in self._below(name))]
         if missing:
             raise Undeployable([Problem(self.tree.label(name), "an operation needs this file, and it is not there",

@@ -126,9 +126,11 @@ def _one(text: str, context: Mapping[str, Any]) -> Any:
         raise ExpressionError(f"{text}: {error}") from error
     except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:
         raise ExpressionError(f"{text}: {type(error).__name__}: {error}") from error
-    return None if isinstance(found, Nothing) else str(found) if isinstance(found, str) else found
+    if isinstance(found, Nothing | jinja2.Undefined):
+        return None
+    return str(found) if isinstance(found, str) else found
 
 
 def empty(value: Any) -> bool:
     """Whether an argument says nothing."""
-    return value is None or (isinstance(value, list | dict | tuple) and not value)
+    return value is None or isinstance(value, jinja2.Undefined | Nothing) or (isinstance(value, list | dict | tuple) and not value)

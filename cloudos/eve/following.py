@@ -97,11 +97,11 @@ class Followed:
         self._run, self._tasks, self._mark, self._clouds, self._before = run, tasks, mark, clouds, before
 
     def __call__(self, project: Path, playbook: str, inventory: str, on_event: Callable[[dict], None],
-                 environment: Mapping[str, str], arguments: tuple[str, ...]) -> Started:  # fmt: skip
+                 environment: Mapping[str, str], arguments: tuple[str, ...], cancelled: Callable[[], bool]) -> Started:  # fmt: skip
         self._before()
         self._run.check()
         extra = {MARK: self._mark, **({"OS_CLIENT_CONFIG_FILE": str(self._clouds)} if self._clouds else {})}
-        started = Started(self._run, self._mark)
+        started = Started(self._run, self._mark, cancelled)
 
         def handle(event: dict) -> None:
             if started.error is not None:
@@ -113,22 +113,27 @@ class Followed:
             except Exception as error:  # in ansible-runner's thread nobody would hear of it
                 started.error = error
 
-        started.project = start.start_project(project, playbook, inventory, handle, {**environment, **extra}, arguments)
+        started.project = start.start_project(project, playbook, inventory, handle, {**environment, **extra}, arguments,
+                                              started.must_end)  # fmt: skip
         return started
 
 
 class Started:
     """A run of Ansible that ends with its job."""
 
-    def __init__(self, run: Run, mark: str):
-        self._run, self._mark = run, mark
+    def __init__(self, run: Run, mark: str, cancelled: Callable[[], bool]):
+        self._run, self._mark, self._cancelled = run, mark, cancelled
         self.project: start.Project
         self.error: Exception | None = None
+
+    def must_end(self) -> bool:
+        """Whether Ansible must go on no longer."""
+        return self._cancelled() or self._run.lost or self.error is not None
 
     def wait(self) -> int | None:
         """Exit code; looks all the time whether it should end. Raises what its event handling raised, Cancelled, LostLease."""
         while (code := self.project.wait(0.1)) is None:
-            if self._run.cancelled or self._run.lost or self.error:
+            if self.must_end():
                 self._end()
                 self._run.check()
                 break

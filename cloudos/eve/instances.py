@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cloudos.eve.expressions import empty, evaluate
+from cloudos.eve.expressions import ExpressionError, empty, evaluate
 
 if TYPE_CHECKING:
     from cloudos.eve.compile import Compiler
@@ -128,7 +128,7 @@ class Instance(Owner):
                 "pool": self.pool.defaults, "targets": self.targets, "links": self.links, "sources": self.sources,
                 "policies": functools.partial(compiler.policies_on, self.template),
                 "own": self._own, "use": functools.partial(compiler.use, self.pool, self.template.name),
-                "login_key": compiler.login_key_in(self.pool),
+                "login_key": compiler.login_key_in(self.pool), "refuse": refuse,
             }  # fmt: skip
         return self._context
 
@@ -186,6 +186,11 @@ class Link(Owner):
             "pool": self.pool.defaults, "resource": functools.partial(self.own, "id"),
             "use": functools.partial(compiler.use, self.pool, source),
         }  # fmt: skip
+
+
+def refuse(reason: str) -> None:
+    """In an expression: this cannot be."""
+    raise ExpressionError(reason)
 
 
 def arguments(owner: Owner, made: Mapping[str, Any]) -> dict[str, Any]:

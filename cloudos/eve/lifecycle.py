@@ -56,13 +56,18 @@ class Outcome:
 
 class Eve:
     """Lifecycles of topologies. `secrets`: name -> value, asked for when a run needs it; `on_progress`: gets
-    {"kind", "name", "node", "action", "done", "total"} as things happen; `start_project`: starts Ansible, as cloudos.runs does."""
+    {"kind", "name", "node", "action", "done", "total"} as things happen; `cancelled` is asked now and then, and ends a run;
+    `start_project`: starts Ansible, as cloudos.runs does."""
 
     def __init__(
-        self, states: Directory | None = None, secrets: Secrets | None = None, on_progress: Callable[[dict], None] | None = None,
+        self,
+        states: Directory | None = None,
+        secrets: Secrets | None = None,
+        on_progress: Callable[[dict], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
         start_project: Callable[..., Any] = start.start_project,
-    ):  # fmt: skip
-        self.states, self.start_project = states or Directory(), start_project
+    ):
+        self.states, self.cancelled, self.start_project = states or Directory(), cancelled, start_project
         self.secrets, self.on_progress = secrets, on_progress or (lambda event: None)
 
     # Plans
@@ -176,7 +181,9 @@ class Eve:
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
         environment = {variable(name): value for name, value in values.items()}
-        run = self.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments)
+        collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
+        environment.update(start.settings(collections))
+        run = self.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments, self.cancelled)
         try:
             code = run.wait()
             follower.end(code, run.output())

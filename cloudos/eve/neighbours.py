@@ -1,4 +1,4 @@
-"""How Eve reaches Focus, Graffiti and Keystone: as the caller while a request lasts, as the caller with its own token beside it in a job."""
+"""How Eve reaches Focus, Graffiti and Keystone: as the caller in a request; in a job as the caller, with its own token beside."""
 
 from __future__ import annotations
 

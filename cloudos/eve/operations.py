@@ -1,6 +1,7 @@
 """Operations of nodes and relationships in the standard order of their lifecycle, as resources of kind `operation`.
 
-Arguments of an operation: `hosts` (server's resource -> how to log in: address and user; none: the machine that runs Eve), `operation`, `how` (see `how`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
+Arguments of an operation: `hosts` (server's resource -> how to log in: address and user; none: the machine that runs Eve),
+`operation`, `how` (see `how`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
 """
 
 from __future__ import annotations
@@ -173,7 +174,9 @@ def how(file: str, implementation: Any) -> dict[str, Any]:
 
 
 def path_of(artifact: Any) -> str:
-    """Name of an artifact's file in the template's tree: relative to the document that names it."""
+    """Name of an artifact's file in the template's tree: relative to the document that names it. Addresses stay addresses."""
+    if "://" in artifact.file:
+        return artifact.file
     location = getattr(artifact.document, "location", None)
     folder = posixpath.dirname(location.name) if location else ""
     if artifact.file.startswith("/"):

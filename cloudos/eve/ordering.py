@@ -20,7 +20,6 @@ from cloudos.eve.work import request_of
 from cloudos.eve.workplace import PUBLIC
 
 NO_KEY = "ssh-ed25519 made-when-it-is-deployed"
-GIVEN = ("design", "profile", "pool", "defaults", "inputs", "instances", "placement")
 
 
 class Planner(Eve):
@@ -67,7 +66,7 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
         return _planned(call, plan, topology)
     before = topology.wanted if topology else {}
     kept = dict(topology.pools) if topology else {}
-    # All that goes over the network comes before the first statement: meanwhile no transaction is open.
+    # For a new topology nothing was read yet, so that no transaction waits for what goes over the network.
     fetched = designs.design(call, body["design"]) if "design" in body else None
     about, profile = designs.profile(call, body["profile"]) if "profile" in body else (before.get("profile"), {})
     wanted: dict[str, Any] = {"profile": about, "design": fetched.about if fetched else before["design"]}
@@ -110,7 +109,8 @@ def _plan(call: Call, order: Wanted, topology: Topology | None, request: Request
     except NotCompiled as error:
         raise found(reference, error.problems) from error
     except Refused as error:
-        raise Undeployable(what=reference, count=1, errors=[{"pointer": "", "message": str(error), "mend": "", "rule": "deploy"}]) from error
+        problem = {"pointer": "", "message": str(error), "mend": "", "rule": "deploy"}
+        raise Undeployable(what=reference, count=1, errors=[problem]) from error
 
 
 def demand_operations(call: Call, order: Wanted) -> None:
@@ -165,6 +165,7 @@ def _same_pools(call: Call, topology: Topology, kept: dict[str, dict], named: di
     if document is None:
         return
     for name in named.keys() & document.document["pools"].keys() & kept.keys():
-        if [named[name][key] for key in ("source", "provider", "ref")] != [kept[name][key] for key in ("source", "provider", "ref")]:
-            raise Conflict(reason=f"Pool {name} of topology {topology.name} is {kept[name]['ref'] or kept[name]['source']}, and things are in it; "
-                           f"give {named[name]['ref'] or named[name]['source']} another name in the profile.")  # fmt: skip
+        old, new = kept[name], named[name]
+        if [old[key] for key in ("source", "provider", "ref")] != [new[key] for key in ("source", "provider", "ref")]:
+            raise Conflict(reason=f"Pool {name} of topology {topology.name} is {old['ref'] or old['source']}, and things are in it; "
+                           f"give {new['ref'] or new['source']} another name in the profile.")  # fmt: skip

@@ -11,7 +11,8 @@ from cloudos.eden.service import Answer
 from cloudos.eve import topologies
 from cloudos.eve.models import COMPLETED, FAILED, INACTIVE, PROCESSING, Topology
 
-STATES = {COMPLETED: "provision:succeeded", FAILED: "provision:failed", PROCESSING: "provision:processing", INACTIVE: "deprovision:succeeded"}
+STATES = {COMPLETED: "provision:succeeded", FAILED: "provision:failed", PROCESSING: "provision:processing",
+          INACTIVE: "deprovision:succeeded"}  # fmt: skip
 KINDS = {
     "realized_server_group_list": ("server",), "realized_volume_group_list": ("volume",),
     "realized_network_segment_list": ("network", "subnet"),
@@ -20,8 +21,7 @@ KINDS = {
 
 def listed(call: Call) -> dict:
     """Realized topologies, as the original named them."""
-    page = call.page("infrastructure_topology_list", call.visible(Topology), topologies.SORT, Topology, lambda one: _record(call, one))
-    return page
+    return call.page("infrastructure_topology_list", call.visible(Topology), topologies.SORT, Topology, lambda one: _record(call, one))
 
 
 def create(call: Call) -> Answer:
@@ -59,7 +59,8 @@ def _record(call: Call, topology: Topology, whole: bool = False) -> dict[str, An
     found = {
         "id": topology.id, "name": topology.name, "state": f"urn:com:hp:iaasc:eve:{STATES[topology.status]}", "uri": _base(topology),
         "templateUri": topology.wanted["design"]["reference"], "owner": topology.user_id, "tenantId": topology.project_id,
-        "lastUpdate": shown(topology.updated_at), "jobUri": f"/eden/1/{topology.project_id}/job_list/{topology.job_id}" if topology.job_id else None,
+        "lastUpdate": shown(topology.updated_at),
+        "jobUri": f"/eden/1/{topology.project_id}/job_list/{topology.job_id}" if topology.job_id else None,
     }  # fmt: skip
     if not whole:
         return found

@@ -118,7 +118,8 @@ class _Planner:
 
     def _kind(self, one: Resource) -> Kind:
         if one.pool not in self.pools:
-            raise Refused(f"{one.name} is in pool {one.pool}, which is not among those given ({', '.join(self.pools)}). Name that pool, too.")
+            raise Refused(f"{one.name} is in pool {one.pool}, which is not among those given ({', '.join(self.pools)}). "
+                          "Name that pool, too.")  # fmt: skip
         return self.pools[one.pool].mapping.kinds.get(one.kind, Kind())
 
     def _step(self, one: Resource) -> Step:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from cloudos.eden import paging
 from cloudos.eden.call import Call
 from cloudos.eden.db import shown
+from cloudos.eden.problems import BadRequest
 from cloudos.eden.service import Answer
 from cloudos.eve import designs, ordering
 from cloudos.eve.faults import Undeployable
@@ -29,8 +30,9 @@ def show(plan: StoredPlan) -> dict[str, Any]:
     for step in document.get("steps", []):
         actions[step["action"]] = actions.get(step["action"], 0) + 1
     return {
-        "id": plan.id, "name": plan.name, "topology": plan.topology_id, "design": plan.wanted["design"], "profile": plan.wanted.get("profile"),
-        "inputs": plan.wanted["inputs"], "instances": plan.wanted["instances"], "placement": plan.wanted["placement"],
+        "id": plan.id, "name": plan.name, "topology": plan.topology_id, "design": plan.wanted["design"],
+        "profile": plan.wanted.get("profile"), "inputs": plan.wanted["inputs"], "instances": plan.wanted["instances"],
+        "placement": plan.wanted["placement"],
         "pools": shown_pools({name: plan.pools[name] for name in plan.wanted["pools"]}), "deployable": bool(document) and not plan.problems,
         "problems": plan.problems, "actions": actions, "seconds": document.get("seconds"), "quota": document.get("quota", {}),
         "plan": document or None, "serial": plan.serial, "scope": plan.scope, "user_id": plan.user_id, "project_id": plan.project_id,
@@ -79,6 +81,8 @@ def _find(call: Call) -> StoredPlan:
 
 def design(call: Call) -> dict:
     """What a design of Focus asks for: inputs, nodes, what is wrong with it."""
+    if "reference" not in call.query:
+        raise BadRequest(what="The query", errors=[{"pointer": "reference", "message": "is missing; name a document of Focus"}])
     fetched = designs.design(call, call.query["reference"])
     with designs.opened(fetched.data, fetched.about["name"]) as tree:
         report = designs.template(tree, None)

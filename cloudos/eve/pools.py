@@ -85,7 +85,8 @@ class Chosen:
         if pool is None:
             known = f"The operator's are {', '.join(operators)}." if operators else "`cloudos graffiti pool list` shows Graffiti's."
             raise NoPool(name=reference, known=known)
-        return {"source": GRAFFITI, "provider": pool["type"], "login": {}, "defaults": {}, "ref": pool["id"], "quota": pool.get("quota") or {}}
+        return {"source": GRAFFITI, "provider": pool["type"], "login": {}, "defaults": {}, "ref": pool["id"],
+                "quota": pool.get("quota") or {}}  # fmt: skip
 
     def _bound(self, nodes: dict[str, Any]) -> None:
         """A binding says of each node its pool and what was chosen for it; nodes with the same choice share a pool entry."""

@@ -88,7 +88,8 @@ class Follower:
 
     def _tell(self, name: str, node: str, action: str) -> None:
         self.done += 1
-        self.tell({"kind": "progress", "name": name, "node": node, "action": action, "done": min(self.done, self.total), "total": self.total})
+        about = {"kind": "progress", "name": name, "node": node, "action": action}
+        self.tell({**about, "done": min(self.done, self.total), "total": self.total})
 
     # What went wrong
 

@@ -37,7 +37,8 @@ class Kind:
 class Mapping:
     """A provider. `module`: Ansible module that keeps its resources; `login`: argument of the module -> key of the pool.
 
-    `types`, `relationships` and `policies`: TOSCA type -> what stands for it. `collections`: directories with Ansible
+    `types`, `relationships` and `policies`: TOSCA type -> what stands for it. `host`: where the module runs, and `python`: with
+    which interpreter, when not that of Eve. `collections`: directories with Ansible
     collections that the project needs besides ours.
     """
 
@@ -49,6 +50,7 @@ class Mapping:
     relationships: Table[str, dict]
     policies: Table[str, dict]
     host: str = "localhost"
+    python: str = ""
     collections: tuple[str, ...] = ()
 
     def of(self, section: str, lineage: Any) -> dict | None:
@@ -66,7 +68,7 @@ def read(*texts: str, collections: tuple[str, ...] = ()) -> Mapping:
     kinds = {name: Kind(**{**one, "change": frozenset(one.get("change", ()))}) for name, one in merged["kinds"].items()}
     return Mapping(
         merged["provider"], merged["module"], merged["login"], kinds, merged["types"], merged["relationships"],
-        merged["policies"], merged.get("host", "localhost"), collections,
+        merged["policies"], merged.get("host", "localhost"), merged.get("python", ""), collections,
     )  # fmt: skip
 
 

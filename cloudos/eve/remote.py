@@ -85,7 +85,8 @@ def follow(service: Eve, made: dict[str, Any], wait: bool) -> None:
     try:
         done = service.wait(made["id"], timeout=0)
     except JobFailed as failure:
-        click.echo(f"{failure}\n`cloudos eve job retry {made['id']}` goes on; `cloudos eve topology undeploy` takes down what is there.", err=True)
+        click.echo(f"{failure}", err=True)
+        click.echo(f"`cloudos eve job retry {made['id']}` goes on; `cloudos eve topology undeploy` takes down what is there.", err=True)
         sys.exit(1)
     for name, value in ((done["result"] or {}).get("outputs") or {}).items():
         click.echo(f"{name}: {json.dumps(value)}")

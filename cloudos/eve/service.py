@@ -18,7 +18,8 @@ from cloudos.eve.vault import Vault, vault_of
 
 OBJECT, TEXT = {"type": "object"}, {"type": ["string", "null"]}
 NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"}
-REFERENCE = {"type": "string", "minLength": 1, "maxLength": 320, "description": "A document of Focus: name, name@version, id or id@version."}
+REFERENCE = {"type": "string", "minLength": 1, "maxLength": 320,
+             "description": "A document of Focus: name, name@version, id or id@version."}  # fmt: skip
 NODE = {"pattern": r"^[^\u0000-\u001f]{1,255}$"}
 SECRETS = {"type": "object", "maxProperties": 100, "propertyNames": {"pattern": "^[A-Za-z0-9_.-]{1,128}$"},
            "additionalProperties": {"type": "string", "maxLength": 65536},
@@ -26,20 +27,22 @@ SECRETS = {"type": "object", "maxProperties": 100, "propertyNames": {"pattern": 
 WANTED = {
     "plan": {"type": "string", "maxLength": 36, "description": "A plan instead of all the others."},
     "design": REFERENCE, "profile": REFERENCE,
-    "pool": {"type": "string", "minLength": 1, "maxLength": 255, "description": "A pool of Graffiti or the operator; without it, your own project."},
+    "pool": {"type": "string", "minLength": 1, "maxLength": 255,
+             "description": "A pool of Graffiti or the operator; without it, your own project."},
     "defaults": {"type": "object", "maxProperties": 50, "description": "Of the pool: flavor, image, external_network, user ..."},
     "inputs": {"type": "object", "maxProperties": 1000},
     "placement": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "string", "maxLength": 255}},
     "instances": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
 }  # fmt: skip
-ORDER = {**WANTED, "secrets": SECRETS, "on_failure": {"enum": [work.KEEP, "undeploy"], "description": "What becomes of what a failed job has made."}}
+ON_FAILURE = {"enum": [work.KEEP, "undeploy"], "description": "What becomes of what a failed job has made."}
+ORDER = {**WANTED, "secrets": SECRETS, "on_failure": ON_FAILURE}
 ABOUT = {"name": NAME, "description": {"type": "string", "maxLength": 2000}, "scope": {"enum": list(SCOPES)}}
 DEPLOY = {"type": "object", "additionalProperties": False, "required": ["name"], "properties": {**ABOUT, **ORDER},
           "anyOf": [{"required": ["design"]}, {"required": ["plan"]}]}  # fmt: skip
 UPDATE = {"type": "object", "additionalProperties": False, "properties": ORDER}
 SCALE = {"type": "object", "additionalProperties": False, "required": ["instances"], "properties": {
     name: ORDER[name] for name in ("instances", "on_failure")}}  # fmt: skip
-HEAL = {"type": "object", "additionalProperties": False, "properties": {"on_failure": ORDER["on_failure"]}}
+HEAL = {"type": "object", "additionalProperties": False, "properties": {"on_failure": ON_FAILURE}}
 UNDEPLOY = {"type": "object", "additionalProperties": False, "properties": {
     "force": {"type": "boolean", "description": "Also what other topologies use."}}}  # fmt: skip
 PLAN = {"type": "object", "additionalProperties": False, "properties": {
@@ -74,9 +77,11 @@ ROUTES = (
     Route("DELETE", "/v1/plans/<plan_id>", plans.delete, "plan:delete", "Forget a plan", "member", status=204, **P),
     Route("GET", "/v1/topologies", topologies.list_topologies, "topology:list", "Topologies", query=topologies.QUERY,
           answer=page_of("topologies", TOPOLOGY), **T),
-    Route("POST", "/v1/topologies", topologies.deploy, "topology:deploy", "Deploy a design or a plan, as a job", "member", body=DEPLOY, **J, **T),
+    Route("POST", "/v1/topologies", topologies.deploy, "topology:deploy", "Deploy a design or a plan, as a job", "member", body=DEPLOY,
+          **J, **T),
     Route("GET", ONE, topologies.get, "topology:get", "One topology with outputs and realized groups", answer=TOPOLOGY, **T),
-    Route("PUT", ONE, topologies.change, "topology:change", "Name, description, scope", "member", body=CHANGE, answer=TOPOLOGY, matches=True, **T),
+    Route("PUT", ONE, topologies.change, "topology:change", "Name, description, scope", "member", body=CHANGE, answer=TOPOLOGY,
+          matches=True, **T),
     Route("DELETE", ONE, topologies.delete, "topology:delete", "Undeploy and forget it, as a job", "member",
           query={"force": UNDEPLOY["properties"]["force"]}, **J, **T),
     Route("GET", f"{ONE}/state", topologies.state, "topology:state", "Its state document", answer=OBJECT, **T),
@@ -84,7 +89,8 @@ ROUTES = (
     Route("GET", f"{ONE}/groups/<node>", topologies.group, "topology:get", "What has become of one node", answer=GROUP, **T),
     Route("POST", f"{ONE}/update", topologies.update, "topology:update", "Bring it to another order; what is not named stays", "member",
           body=UPDATE, **J, **T),
-    Route("POST", f"{ONE}/scale", topologies.scale, "topology:scale", "Bring nodes to a number of instances", "member", body=SCALE, **J, **T),
+    Route("POST", f"{ONE}/scale", topologies.scale, "topology:scale", "Bring nodes to a number of instances", "member", body=SCALE,
+          **J, **T),
     Route("POST", f"{ONE}/heal", topologies.heal, "topology:heal", "Make again what is missing", "member", body=HEAL, optional_body=True,
           **J, **T),
     Route("POST", f"{ONE}/undeploy", topologies.undeploy, "topology:undeploy", "Take it down; the record stays, inactive", "member",

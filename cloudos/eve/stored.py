@@ -55,7 +55,8 @@ class States(Directory):
 
     def others(self, topology: str) -> list[State]:
         """The states of all other topologies; those of other projects keep their names for themselves."""
-        statement = sa.select(Topology.name, Topology.project_id, StateDocument.document).join(StateDocument).where(Topology.mark != topology)
+        columns = (Topology.name, Topology.project_id, StateDocument.document)
+        statement = sa.select(*columns).join(StateDocument).where(Topology.mark != topology)
         found = []
         for name, project, document in self._read(lambda session: session.execute(statement).all()):
             state = State.from_json(document)

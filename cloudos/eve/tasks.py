@@ -32,7 +32,7 @@ def expression(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(expression, value)) + "]"
     if not isinstance(value, dict):
-        return {True: "true", False: "false", None: "none"}.get(value, json.dumps(value)) if value is None or isinstance(value, bool) else json.dumps(value)
+        return "none" if value is None else json.dumps(value)
     if _is_function(value):
         return _function(value)
     return "{" + ", ".join(f"{_literal(key)}: {expression(item)}" for key, item in value.items()) + "}"
@@ -74,26 +74,22 @@ def call_tasks(name: str, call: Mapping[str, Any], how: Mapping[str, Any], input
     tell = remember(name, call.get("outputs", ()), how["kind"])
     if how["kind"] == "script":
         return {"tasks": [_script(name, call, how, inputs, remote), tell]}
-    variables = {"eve_operation": name, "eve_files": remote, **inputs}
+    variables, tags = {"eve_operation": name, "eve_files": remote, **inputs}, [f"op:{call['operation']}"]
     if how["kind"] == "role":
         role = how["name"] if "name" in how else "{{ playbook_dir }}/" + how["content"]
-        include = {"name": f"{name}: role", "ansible.builtin.include_role": {"name": role, "apply": {"tags": _tags(call)}}, "tags": _tags(call)}
+        include = {"name": f"{name}: role", "ansible.builtin.include_role": {"name": role, "apply": {"tags": tags}}, "tags": tags}
         return {"gather_facts": True, "vars": variables, "tasks": [include, tell]}
     if how["kind"] == "tasks":
         file = "{{ playbook_dir }}/artifacts/" + how["content"]
-        include = {"name": f"{name}: tasks", "ansible.builtin.include_tasks": {"file": file, "apply": {"tags": _tags(call)}}, "tags": _tags(call)}
+        include = {"name": f"{name}: tasks", "ansible.builtin.include_tasks": {"file": file, "apply": {"tags": tags}}, "tags": tags}
         return {"gather_facts": True, "vars": variables, "tasks": [include, tell]}
     return {"tasks": [tell]}
-
-
-def _tags(call: Mapping[str, Any]) -> list[str]:
-    return [f"op:{call['operation']}"]
 
 
 def _script(name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: Mapping[str, Any], remote: str) -> dict:
     """A script gets its inputs as environment variables, runs beside its own files, and leaves its outputs as variables."""
     folder, file = posixpath.split(how["file"])
-    outputs = [one for one in call.get("outputs", ())]
+    outputs = list(call.get("outputs", ()))
     run = f"./{file}" if not file.endswith(SHELLS) else _sourced(file, outputs)
     task = {
         "name": f"{name}: {how['file']}",

@@ -62,9 +62,14 @@ def taken(call: Call) -> Topology:
     """The topology of the path for a change, locked. Raises Locked, Forbidden, PreconditionFailed."""
     topology = find(call)
     call.change(topology, etag(topology))
+    locked(call, topology)
+    return topology
+
+
+def locked(call: Call, topology: Topology) -> None:
+    """Nobody else changes the topology until the transaction ends, and no job has it. Raises Locked."""
     call.session.refresh(topology, with_for_update=True)
     work.demand_free(call.session, topology)
-    return topology
 
 
 def list_topologies(call: Call) -> dict:
@@ -82,8 +87,8 @@ def get(call: Call) -> Answer:
     """One topology with outputs and realized groups."""
     topology = find(call)
     document = state_of(call, topology)
-    body = {**show(topology), "outputs": document.get("outputs", {}), "counts": document.get("counts", {}), "groups": groups_of(topology, document)}
-    return Answer(body, etag=etag(topology))
+    told = {"outputs": document.get("outputs", {}), "counts": document.get("counts", {}), "groups": groups_of(topology, document)}
+    return Answer({**show(topology), **told}, etag=etag(topology))
 
 
 def state_of(call: Call, topology: Topology) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def groups_of(topology: Topology, document: dict[str, Any]) -> list[dict[str, An
     return [_group(topology, node, members, resources, document.get("counts", {}).get(node)) for node, members in sorted(nodes.items())]
 
 
-def _group(topology: Topology, node: str, members: list[tuple[str, dict]], resources: dict[str, dict], count: dict | None) -> dict[str, Any]:
+def _group(topology: Topology, node: str, members: list[tuple[str, dict]], resources: dict[str, dict], count: Any) -> dict[str, Any]:
     base = f"{LIST}/{topology.id}/groups"
     named = {name for _, one in members for name in [*(found for found, _ in references(one["arguments"])), *one.get("needs", ())]}
     others = sorted({resources[name]["node"] for name in named if name in resources} - {node, ""})
@@ -170,8 +175,9 @@ def heal(call: Call) -> Answer:
 
 def _ordered(call: Call, verb: str, word: str) -> Answer:
     topology = find(call)
+    call.change(topology, etag(topology))
     order = ordering.asked(call, topology)
-    taken(call)
+    locked(call, topology)
     if verb != "deploy":
         demand_active(topology)
     ordering.planned(call, order, topology, topology.mark, verb)
@@ -238,7 +244,7 @@ def undeploy(call: Call) -> Answer:
     """Take everything down; the record stays, inactive."""
     topology = taken(call)
     demand_active(topology)
-    _seal(call, topology, None) if call.session.get(Kept, (topology.id, CREDENTIAL)) else _token(call, topology)
+    _token(call, topology)
     force = bool((call.body or {}).get("force"))
     return _job(call, topology, work.UNDEPLOY, f"Undeploy {topology.name}", {"topology": topology.id, "force": force})
 

@@ -1,4 +1,4 @@
-"""What is encrypted at rest: SSH keys, application credentials, tokens and secrets of topologies, with the keys of [eve] credential_keys."""
+"""What is encrypted at rest with the keys of [eve] credential_keys: SSH keys, application credentials, tokens, secrets of topologies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Vault:
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
         except ValueError as error:
-            raise VaultError(f"[eve] credential_keys has something that is no Fernet key ({error}); `eve-manage make-key` prints one.") from error
+            raise VaultError(f"[eve] credential_keys has what is no Fernet key ({error}); `eve-manage make-key` prints one.") from error
 
     def put(self, session: Session, topology: str, name: str, value: Any) -> None:
         """Keep a JSON value of a topology, encrypted."""
@@ -51,7 +51,7 @@ class Vault:
         try:
             return self._keys().decrypt(data)
         except InvalidToken:
-            raise VaultError("No key of [eve] credential_keys opens what was encrypted; put the old key back behind the first one.") from None
+            raise VaultError("No key of [eve] credential_keys opens it; put the old key back behind the first one.") from None
 
     def _keys(self) -> MultiFernet:
         if self._fernet is None:

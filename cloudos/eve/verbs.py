@@ -32,7 +32,7 @@ TEMPLATE_OPTIONS = (
     click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an imported address lie."),
     click.option("--name", help="Name of the topology; the file's name without suffix."),
 )
-STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Path), help="Directory of states; topologies/ of CLOUDOS_HOME.")
+STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Path), help="Directory of states.")
 
 
 def register(group: click.Group) -> None:
@@ -69,9 +69,15 @@ def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: 
     values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
     report = tosca.load(file, given.resolver(mirrors), values)
     if report.exit_code or report.template is None:
-        raise Refused("\n".join([*map(str, report.problems), f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."]))
+        words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."
+        raise Refused("\n".join([*map(str, report.problems), words]))
     return Request(name or file.stem, report.template, given.pools(cloud, about), tree_of(file),
                    about.get("placement") or {}, about.get("instances") or {})  # fmt: skip
+
+
+def collections_of(request: Request) -> list[str]:
+    """Directories of Ansible collections that the pools' providers bring."""
+    return sorted({path for pool in request.pools.values() for path in pool.mapping.collections})
 
 
 def tree_of(file: Path) -> Tree:
@@ -90,7 +96,7 @@ def eve_of(states: Path | None) -> Eve:
 @click.command()
 @template_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-@click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="Also write the Ansible project there, and check its syntax.")
+@click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="Also write the Ansible project there.")
 @told
 def plan(as_json: bool, project: Path | None, states: Path | None, **options: Any) -> None:
     """Show what would be created, changed, replaced and deleted, with quotas and time; touches nothing."""
@@ -100,7 +106,7 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
     with tempfile.TemporaryDirectory() as folder:
         target = project or Path(folder) / "project"
         emit(made, eve.states.load(request.topology), request.pools, target, request.tree)
-        if problem := start.check_syntax(target, "playbook.json", "inventory.json"):
+        if problem := start.check_syntax(target, "playbook.json", "inventory.json", collections_of(request)):
             raise Refused(f"ansible-playbook does not take the project: {problem}")
 
 
@@ -151,7 +157,8 @@ def topologies(states: Path | None) -> None:
     for name in directory.topologies():
         state = directory.load(name)
         unfinished = sum(one.status != "present" for one in state.entries.values())
-        click.echo(f"{name:<24} {len(state.made()):>5} resources{f', {unfinished} unfinished' if unfinished else ''}  {state.template.get('file', '')}")
+        note = f", {unfinished} unfinished" if unfinished else ""
+        click.echo(f"{name:<24} {len(state.made()):>5} resources{note}  {state.template.get('file', '')}")
 
 
 @click.command()
@@ -187,8 +194,8 @@ def _about(step: Any) -> str:
 def _end(outcome: Outcome) -> None:
     """Tell what came of a run; exits with 1 when it failed."""
     for failure in outcome.failures:
-        where = " ".join(filter(None, [f"node {failure['node']}" if failure["node"] else "", failure["operation"] and f"operation {failure['operation']}"]))
-        click.echo(f"FAILED {where}: {failure['cause']}", err=True)
+        where = [f"{key} {failure[key]}" for key in ("node", "operation") if failure[key]]
+        click.echo(f"FAILED {' '.join(where)}: {failure['cause']}", err=True)
         for line in failure["log"]:
             click.echo(f"  | {line}", err=True)
         click.echo(f"  Next step: {failure['next_step']}", err=True)

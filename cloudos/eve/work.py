@@ -35,8 +35,9 @@ CANCELLED = "Undeploy takes down what had been made; update goes on from there."
 class ServiceEve(Eve):
     """Eve whose runs are a job's tasks, and whose keys are kept encrypted."""
 
-    def __init__(self, states: States, secrets: Mapping[str, str], tasks: Tasks, start: Followed, belongings: workplace.Belongings):
-        super().__init__(states, self._given(secrets), tasks.told, start)
+    def __init__(self, run: Run, states: States, secrets: Mapping[str, str], tasks: Tasks, start: Followed,
+                 belongings: workplace.Belongings):  # fmt: skip
+        super().__init__(states, self._given(secrets), tasks.told, lambda: run.cancelled, start)
         self._tasks, self._belongings = tasks, belongings
 
     def key(self, topology: str) -> str:
@@ -102,7 +103,7 @@ class Order:
                         folder, self.run.context["project_id"])  # fmt: skip
         tasks = Tasks(self.run)
         self.tasks = tasks
-        return ServiceEve(states, self.secrets, tasks, Followed(self.run, tasks, self.mark, clouds, belongings.keep), belongings)
+        return ServiceEve(self.run, states, self.secrets, tasks, Followed(self.run, tasks, self.mark, clouds, belongings.keep), belongings)
 
     def design(self) -> bytes:
         """The archive of the design. Raises WorkFailed."""
@@ -121,6 +122,11 @@ class Order:
             first = outcome.failures[0]
             self.change(status=FAILED, fault=first)
             raise WorkFailed(words(first) + (f" And {len(outcome.failures) - 1} more." if len(outcome.failures) > 1 else ""))
+
+
+def fault(cause: str, next_step: str) -> dict[str, Any]:
+    """What went wrong where no node and no operation is at fault."""
+    return {"node": None, "operation": None, "cause": cause, "next_step": next_step, "log": []}
 
 
 def words(failure: Mapping[str, Any]) -> str:
@@ -229,11 +235,10 @@ def cancelled(run: Run) -> None:
     if mark is None:
         return
     leftovers.end(MARK, mark)
-    fault = {"node": None, "operation": None, "cause": f"job {run.id} was cancelled", "next_step": CANCELLED, "log": []}
 
     def write(session: Session, _job: Job) -> None:
         topology = session.get(Topology, run.input["topology"], with_for_update=True)
-        topology.status, topology.fault, topology.updated_at = FAILED, fault, now()
+        topology.status, topology.fault, topology.updated_at = FAILED, fault(f"job {run.id} was cancelled", CANCELLED), now()
 
     run.write(write)
 
@@ -261,7 +266,7 @@ class told:  # noqa: N801 - used as a statement
             topology = session.get(Topology, self.order.id, with_for_update=True)
             if topology is not None and topology.status not in (unless, INACTIVE):
                 topology.status, topology.updated_at = FAILED, now()
-                topology.fault = {"node": None, "operation": None, "cause": cause, "next_step": "Mend the cause and retry the job.", "log": []}
+                topology.fault = fault(cause, "Mend the cause and retry the job.")
 
         self.order.run.write(write)
 

@@ -33,7 +33,7 @@ def run_directory(conf: cfg.ConfigOpts) -> Path:
         return Path(conf.eve.run_directory)
     if conf.api.auth_strategy != "noauth":
         return Path("/run/eve")
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 - in memory; below it is a directory of our own
     return memory / f"eve-{os.getuid()}" if memory.is_dir() else home.root() / "eve" / "run"
 
 
@@ -118,8 +118,8 @@ class Belongings:
         found = {HOSTS: _read(self.folder / HOSTS), FILES: _packed(self.folder / FILES)}
         changed = {name: data for name, data in found.items() if data is not None and data != self._kept.get(name)}
         if changed:
-            self._run.write(lambda session, _job: [session.merge(Kept(topology_id=self._topology, name=name, data=data))
-                                                   for name, data in changed.items()])  # fmt: skip
+            kept = [Kept(topology_id=self._topology, name=name, data=data) for name, data in changed.items()]
+            self._run.write(lambda session, _job: [session.merge(one) for one in kept])
             self._kept.update(changed)
 
 

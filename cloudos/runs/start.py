@@ -113,11 +113,13 @@ def start_project(
     on_event: Callable[[dict], None],
     environment: Mapping[str, str] | None = None,
     arguments: Iterable[str] = (),
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Project:
     """Start `playbook` of the directory `project` on its own `inventory` (names in the directory).
 
     Every event of ansible-runner goes to `on_event`, in its thread, and to no file. `environment` may hold secrets: it is
-    given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check.
+    given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check. `cancelled` is asked
+    now and then; the run is stopped when it says so.
     """
     directory = Path(tempfile.mkdtemp(prefix="cloudos-project-"))
 
@@ -133,6 +135,7 @@ def start_project(
         cmdline=shlex.join(arguments),
         envvars={**PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path(), **(environment or {})},
         event_handler=handle,
+        cancel_callback=cancelled,
         suppress_env_files=True,
         settings={"pexpect_timeout": 1},  # seconds until a cancel is noticed while nothing is printed
         quiet=True,
@@ -140,10 +143,16 @@ def start_project(
     return Project(thread, runner, directory)
 
 
-def check_syntax(project: Path, playbook: str, inventory: str) -> str | None:
+def settings(collections: Iterable[str]) -> dict[str, str]:
+    """The environment in which a project finds further collections besides the house's."""
+    return {"ANSIBLE_COLLECTIONS_PATH": os.pathsep.join([*collections, PROJECT_SETTINGS["ANSIBLE_COLLECTIONS_PATH"]])}
+
+
+def check_syntax(project: Path, playbook: str, inventory: str, collections: Iterable[str] = ()) -> str | None:
     """What ansible-playbook --syntax-check says against a project; None when it is content."""
     command = ["ansible-playbook", "--syntax-check", "-i", inventory, playbook]
-    environment = {**os.environ, **PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
+    own = {"ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
+    environment = {**os.environ, **PROJECT_SETTINGS, **settings(collections), **own}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
 

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cloudos.tosca import checks, normative
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.collector import paused
 from cloudos.tosca.documents import Document, Library
 from cloudos.tosca.grammar import Fields, read
 from cloudos.tosca.matching import Matching
@@ -22,18 +24,24 @@ from cloudos.tosca.problems import Mark, Problem, Problems, exit_code
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location, Refused, Resolver
 from cloudos.tosca.source import Limits
 from cloudos.tosca.substitution import Mappings
+from cloudos.tosca.typemodel import Type
 from cloudos.tosca.types import Types
 from cloudos.tosca.values import Checker
 
-__all__ = ["Limits", "Location", "Problem", "Refused", "Report", "Resolver", "Template", "load"]
+__all__ = ["Limits", "Location", "Problem", "Refused", "Report", "Resolver", "Template", "Type", "load"]
 
 
 @dataclass
 class Report:
-    """What came of a load: problems in order, and the template, None when there is none to work with."""
+    """What came of a load: problems in order, and the template, None when there is none to work with.
+
+    `types`: every type that the files define, resolved; `files`: what was read, the main file first.
+    """
 
     problems: list[Problem]
-    template: Template | None
+    template: Template | None = None
+    types: list[Type] = field(default_factory=list)
+    files: list[Location] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -54,14 +62,15 @@ def load(
     files below `root` (the file's own directory) or in the archive. `inputs`: values of inputs by name; None: not known
     yet, so that missing ones are no problem.
     """
-    problems = Problems()
+    problems, report = Problems(), Report([])
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
-        template = _template(location, resolver or FileResolver(), inputs, problems, limits)
+        with paused():
+            _load(location, Library(resolver or FileResolver(), problems, normative.documents, limits), inputs, report)
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
-        template = None
-    return Report(problems.sorted(), template)
+    report.problems = problems.sorted()
+    return report
 
 
 def _located(path: Path, root: Path | None) -> Location:
@@ -75,8 +84,8 @@ def _located(path: Path, root: Path | None) -> Location:
         raise Refused("file.unreadable", f"cannot be read: {error.strerror}", "Check its permissions.") from error
     if path.suffix not in (".yaml", ".yml", ".tosca") and (archive := open_archive(path)):
         return Location(archive, archive.entry())
-    path = path.absolute()
-    top = (root or path.parent).absolute()
+    path = Path(os.path.abspath(path))
+    top = Path(os.path.abspath(root or path.parent))
     if not path.is_relative_to(top):
         raise Refused("import.outside", f"is not below {top}", "Name a root that holds the file.")
     base = path.parent.relative_to(top).as_posix()
@@ -84,13 +93,15 @@ def _located(path: Path, root: Path | None) -> Location:
     return Location(DirectoryTree(top, "" if base == "." else base, shown), path.relative_to(top).as_posix())
 
 
-def _template(location: Location, resolver: Resolver, inputs: Mapping | None, problems: Problems, limits: Limits) -> Template | None:
-    library = Library(resolver, problems, normative.documents, limits)
+def _load(location: Location, library: Library, inputs: Mapping | None, report: Report) -> None:
+    """All steps; what there is of the result goes into the report, however far it comes."""
     document = library.read(location)
     library.finish()
+    report.files = sorted((one.location for one in library.documents.values()), key=lambda one: one != location)
     if document is None:
-        return None
-    types = Types(problems)
+        return
+    types = Types(library.problems)
+    report.types = types.made
     checks.types_of(library, types)
     checks.functions_of(library, types)
     template = Template(Mark(document.source.file), document.version, document=document)
@@ -98,12 +109,12 @@ def _template(location: Location, resolver: Resolver, inputs: Mapping | None, pr
     checks.definitions(types, checker)
     section = document.fields.get("service_template")
     if section is not None:
-        _service(template, types, checker, document, read("service_template", section, problems), inputs)
+        report.template = template
+        _service(template, types, checker, document, read("service_template", section, library.problems), inputs)
     checks.definitions(types, checker)
     checks.artifacts(types, checker, library)
     if section is not None:
         checks.unused(types, library, document)
-    return template if section is not None else None
 
 
 def _service(template: Template, types: Types, checker: Checker, document: Document, fields: Fields, inputs: Mapping | None) -> None:

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -97,8 +97,7 @@ class ZipTree(ArchiveTree):
 
     def read(self, name: str, limit: int) -> bytes:
         """Content of a file. Raises Refused beyond `limit` bytes (what really comes out, not what the entry claims)."""
-        with self.zip.open(self.entries[name]) as stream:
-            return _bounded(stream, limit)
+        return _unbroken(name, lambda: _bounded(self.zip.open(self.entries[name]), limit))
 
 
 class TarTree(ArchiveTree):
@@ -113,8 +112,7 @@ class TarTree(ArchiveTree):
 
     def read(self, name: str, limit: int) -> bytes:
         """Content of a file. Raises Refused beyond `limit` bytes."""
-        stream = self.tar.extractfile(self.entries[name])
-        return _bounded(stream, limit) if stream else b""
+        return _unbroken(name, lambda: _bounded(self.tar.extractfile(self.entries[name]), limit))
 
 
 def open_archive(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> ArchiveTree | None:
@@ -197,10 +195,18 @@ def _decompressed(path: Path, limits: ArchiveLimits) -> IO[bytes]:
     return target
 
 
-def _bounded(stream: IO[bytes], limit: int) -> bytes:
+def _bounded(opened: IO[bytes] | None, limit: int) -> bytes:
     target = io.BytesIO()
-    while chunk := stream.read(min(CHUNK, limit + 1 - target.tell())):
-        target.write(chunk)
-        if target.tell() > limit:
-            raise Refused("file.too_large", f"larger than {limit} bytes", "Make it smaller.")
+    with opened or io.BytesIO() as stream:
+        while chunk := stream.read(min(CHUNK, limit + 1 - target.tell())):
+            target.write(chunk)
+            if target.tell() > limit:
+                raise Refused("file.too_large", f"larger than {limit} bytes", "Make it smaller.")
     return target.getvalue()
+
+
+def _unbroken(name: str, read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except READ_ERRORS as error:
+        raise Refused("archive.broken", f"entry {name} cannot be read: {error}", "Pack it again.") from error

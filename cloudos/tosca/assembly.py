@@ -108,6 +108,7 @@ class Assembly:
         kind = self.types.get("node", fields.text("type") or "", self.document, fields["type"]) if fields.text("type") else None
         self.types.complete()
         if not isinstance(kind, NodeType):
+            self.template.broken.add(name)
             return
         made = NodeTemplate(name, Mark.of(fields.node.place), kind, metadata=fields.data("metadata") or {})
         self.template.nodes[name] = made

@@ -94,6 +94,7 @@ class Document:
         """Names that have a meaning here, for suggestions."""
         for _, document in self.closure():
             yield from document.definitions.get(kind, {})
+            yield from document.aliases.get(kind, {})
             for one in document.imports:
                 if one.namespace:
                     yield from (f"{one.namespace}:{name}" for name in one.document.definitions.get(kind, {}))
@@ -277,7 +278,7 @@ class Library:
             if node is None:
                 names = [key for _, one in document.closure() for key, _ in one.fields.entries("repositories")]
                 raise Refused("repository.unknown", f"repository {name} is not defined", nearest(name, names))
-            repository = node.value if isinstance(node.value, str) else getattr(node.get("url"), "value", "")
+            repository = grammar.read("repository", node, self.problems).text("url") or ""
         return self.resolver.importing(str(url), document.location, repository)
 
     def _collisions(self, document: Document) -> None:

@@ -44,6 +44,8 @@ class Evaluation:
             if INVALID in arguments:
                 return INVALID
             return self._compute(call, arguments)
+        except Unresolved:
+            return self._reference(call, [])
         except NoSuch as error:
             if context.lenient:
                 return self._reference(call, [])
@@ -80,7 +82,8 @@ class Evaluation:
             )
             return False
         signatures = found[0].definitions["function"][found[1]].get("signatures")
-        if signatures is None or any(_takes(one, len(call.arguments)) for one in signatures.value or ()):
+        known = signatures.value if signatures is not None and signatures.kind == "list" else []
+        if not known or any(_takes(one, len(call.arguments)) for one in known):
             return True
         message = f"no signature of {call.name} takes {len(call.arguments)} arguments"
         self.problems.add("function.arguments", call.node, message, f"See {signatures.file}:{signatures.line}.")
@@ -88,6 +91,14 @@ class Evaluation:
 
     def _arguments(self, call: Call, context: Context) -> list[Any]:
         return [self.checker.value(node, None, context) for node in call.arguments]
+
+    def _path(self, call: Call, context: Context) -> list[Any]:
+        """Arguments that are names and indexes. Raises BadArguments for anything else."""
+        found = self._arguments(call, context)
+        for part in found:
+            if not isinstance(part, str | int | Reference) or isinstance(part, bool):
+                raise BadArguments(f"{part!r} is neither a name nor an index")
+        return found
 
     @staticmethod
     def _reference(call: Call, arguments: list[Any], schema: Schema | None = None) -> Reference:
@@ -110,7 +121,9 @@ class Evaluation:
 
     def get_input(self, call: Call, context: Context) -> Any:
         """The value of an input: given, else its default, else a Reference with its type."""
-        name, *path = self._arguments(call, context)
+        name, *path = self._path(call, context)
+        if isinstance(name, Reference):
+            return self._reference(call, [name, *path])
         definitions = {**self.template.definitions, **context.inputs}
         definition = definitions.get(name)
         if definition is None:
@@ -124,7 +137,7 @@ class Evaluation:
 
     def get_property(self, call: Call, context: Context) -> Any:
         """The value of a property."""
-        path = self._arguments(call, context)
+        path = self._path(call, context)
         try:
             entity, rest = paths.resolve(path, context.owner, self.template, call.node.source.modern)
             if not rest:
@@ -150,7 +163,7 @@ class Evaluation:
 
     def get_attribute(self, call: Call, context: Context) -> Any:
         """An attribute is known at run time; that it is defined is checked."""
-        path = self._arguments(call, context)
+        path = self._path(call, context)
         try:
             entity, rest = paths.resolve(path, context.owner, self.template, call.node.source.modern)
         except Unresolved:
@@ -170,7 +183,7 @@ class Evaluation:
 
     def get_artifact(self, call: Call, context: Context) -> Any:
         """The place of an artifact is known at run time; that it is defined is checked."""
-        path = self._arguments(call, context)
+        path = self._path(call, context)
         try:
             entity, rest = paths.resolve(path, context.owner, self.template, call.node.source.modern)
         except Unresolved:
@@ -181,7 +194,7 @@ class Evaluation:
 
     def get_operation_output(self, call: Call, context: Context) -> Any:
         """Outputs are known at run time; that interface and operation are defined is checked."""
-        path = self._arguments(call, context)
+        path = self._path(call, context)
         try:
             entity, rest = paths.resolve(path[:1], context.owner, self.template, call.node.source.modern)
         except Unresolved:
@@ -195,7 +208,7 @@ class Evaluation:
 
     def get_nodes_of_type(self, call: Call, context: Context) -> Any:
         """Names of the nodes of a type, in the template's order."""
-        (name,) = self._arguments(call, context)
+        (name,) = self._path(call, context)
         document = self.checker.library.by_source(call.node.source)
         kind = self.checker.types.known("node", str(name), document) if document else None
         if kind is None:
@@ -206,7 +219,7 @@ class Evaluation:
         """What a condition is about, or something inside it."""
         if context.value is None:
             return self._reference(call, [])
-        data, schema = paths.into(*context.value, self._arguments(call, replace(context, value=None)))
+        data, schema = paths.into(*context.value, self._path(call, replace(context, value=None)))
         return self.checker.typed(data, schema)
 
     def static(self, node: Node) -> None:

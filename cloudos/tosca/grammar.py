@@ -251,6 +251,6 @@ def _entity(name: str, body: dict, modern: bool) -> Entity:
 
 def _keyname(key: str, text: str) -> Keyname:
     shape, _, renamed = text.partition(" as ")
-    bare = shape.rstrip("!?~")
+    bare = shape.rstrip("!^~")
     marks = shape[len(bare) :]
-    return Keyname(bare, renamed or key, "!" in marks, "?" in marks, "~" in marks)
+    return Keyname(bare, renamed or key, "!" in marks, "^" in marks, "~" in marks)

@@ -22,6 +22,7 @@ from cloudos.tosca.typemodel import CapabilityDefinition
 from cloudos.tosca.values import Context
 
 SHOWN = 20  # candidates that are told, of those that fit and of those that do not
+COMPARISONS = 500_000  # some seconds; a template that needs more is told to name its targets
 NUMERIC = {"integer", "float", "scalar"}
 
 
@@ -33,6 +34,7 @@ class Matching:
         self.problems, self.template, self.document = assembly.problems, assembly.template, assembly.document
         self.by_capability: dict[int, list[NodeTemplate]] = {}
         self.by_type: dict[int, list[NodeTemplate]] = {}
+        self.comparisons = 0
         self.reached: dict[tuple[int, str], int] = {}
 
     def run(self) -> None:
@@ -48,6 +50,7 @@ class Matching:
         wanted = [(node, one) for node in self.template.nodes.values() for one in node.requirements]
         for node, one in sorted(wanted, key=lambda pair: (pair[1].node_name is None, not pair[1].assigned, pair[1].optional)):
             self._match(node, one)
+        self._reached_enough()
         self._allocations()
         self._cycles()
 
@@ -76,7 +79,9 @@ class Matching:
         if not isinstance(name.value, str):
             self.problems.add("requirement.target", node, f"node is {node.words()}, must be a name, or [name, index]", "Correct it.")
             return
-        if name.value in self.template.nodes:
+        if name.value in self.template.broken:
+            made.rejected["*"] = f"{name.value} is not valid itself"
+        elif name.value in self.template.nodes:
             made.node_name = name.value
         elif index is None and (kind := self.types.known("node", name.value, self.document)):
             self.types.complete()
@@ -184,6 +189,11 @@ class Matching:
         """Nodes that fit, with the capability that does; those in `used` last."""
         fitting: list[tuple[NodeTemplate, Capability]] = []
         for candidate in self._candidates(made):
+            self.comparisons += 1
+            if self.comparisons == COMPARISONS:
+                self.problems.add("requirement.limit", made.place, "too many candidates were tried", "Name the node templates.")
+            if self.comparisons >= COMPARISONS:
+                break
             capability, reason = self._fit(node, made, candidate)
             if capability:
                 fitting.append((candidate, capability))
@@ -291,6 +301,15 @@ class Matching:
             self.problems.add("requirement.occurrences", made.place, message, f"See {capability.definition.place}.")
 
     # What concerns all
+
+    def _reached_enough(self) -> None:
+        """Occurrences ask for relationships; that those may come from outside, and that 1.x's default asks for one, makes it a hint."""
+        for node in self.template.nodes.values():
+            for capability in node.capabilities.values():
+                count = self.reached.get((id(node), capability.name), 0)
+                if count < capability.definition.least:
+                    message = f"capability {capability.name} of {node.name} is reached by {count} of {capability.definition.least:g}"
+                    self.problems.add("requirement.unreached", node.place, message, f"See {capability.definition.place}.")
 
     def _allocations(self) -> None:
         sums: dict[tuple[int, str], float] = {}

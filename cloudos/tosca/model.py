@@ -213,6 +213,7 @@ class Template:
     workflows: dict[str, Workflow] = field(default_factory=dict)
     substitution: Substitution | None = None
     document: Any = field(default=None, repr=False)
+    broken: set[str] = field(default_factory=set)  # names of nodes and groups that could not be made, which was told
 
     def relationships(self) -> list[Relationship]:
         """All links between nodes of the template, in their order."""

@@ -37,6 +37,7 @@ class Organisation:
         for name, node in entries:
             fields = grammar.read("group", node, self.problems)
             if (kind := self._typed("group", fields)) is None:
+                self.template.broken.add(name)
                 continue
             made = Group(name, Mark.of(node.place), kind)
             self.template.groups[name] = made
@@ -45,7 +46,7 @@ class Organisation:
             for member in fields.texts("members") or fields.texts("targets"):
                 made.members.append(member.value)
                 target = self.template.nodes.get(member.value)
-                if target is None and member.value not in names:
+                if target is None and member.value not in names | self.template.broken:
                     mend = nearest(member.value, [*self.template.nodes, *names])
                     self.problems.add("group.invalid", member, f"member {member.value} of group {name} does not exist", mend)
                 elif target and kind.members is not None and not any(target.type.is_a(one) for one in kind.members):
@@ -71,6 +72,8 @@ class Organisation:
 
     def _governed(self, made: Policy, node: Node) -> None:
         target: Any = self.template.nodes.get(node.value) or self.template.groups.get(node.value)
+        if node.value in self.template.broken:
+            return
         if target is None:
             mend = nearest(node.value, [*self.template.nodes, *self.template.groups])
             self.problems.add("policy.invalid", node, f"target {node.value} of policy {made.name} does not exist", mend)
@@ -108,7 +111,7 @@ class Organisation:
         fields = grammar.read("step", node, self.problems)
         made = Step(name, Mark.of(node.place), fields.text("target"), fields.text("target_relationship"), filter=fields.data("filter"))
         target = self.template.nodes.get(made.target or "") or self.template.groups.get(made.target or "")
-        if made.target and target is None:
+        if made.target and target is None and made.target not in self.template.broken:
             mend = nearest(made.target, [*self.template.nodes, *self.template.groups])
             self.problems.add("workflow.invalid", fields["target"], f"target {made.target} does not exist", mend)
         elif not made.target and self.document.modern:

@@ -39,6 +39,8 @@ def _start(name: Any, owner: Any, template: Template) -> Entity:
             raise NoSuch("SELF means nothing here", "Name a node template.")
         return owner
     found = template.nodes.get(name) or template.relationship_templates.get(name)
+    if name in template.broken:
+        raise Unresolved
     if not found:
         raise NoSuch(f"{name} is no node template", nearest(name, ["SELF", *template.nodes]))
     return found
@@ -100,10 +102,13 @@ def requirements(node: NodeTemplate, name: Any) -> list[Requirement]:
 
 
 def _relationship(node: NodeTemplate, name: Any, index: int) -> Relationship:
-    found = [one for one in requirements(node, name) for _ in range(one.count if isinstance(one.count, int) else 1)]
-    if index >= len(found) or found[index].relationship is None or found[index].target is None:
-        raise Unresolved
-    return found[index].relationship
+    for one in requirements(node, name):
+        index -= one.count if isinstance(one.count, int) else 1
+        if index < 0:
+            if one.relationship is None or one.target is None:
+                break
+            return one.relationship
+    raise Unresolved
 
 
 def _older(path: list[Any], owner: Any, template: Template) -> tuple[Entity, list[Any]]:
@@ -194,6 +199,8 @@ def into(data: Any, schema: Schema | None, path: list[Any]) -> tuple[Any, Schema
             if not isinstance(data, Reference):
                 raise Unresolved
             continue
+        if isinstance(part, int) and part < 0:
+            raise NoSuch(f"{part} is no index", "Indexes count from 0.")
         try:
             data = data[part] if isinstance(data, list | dict) else None
         except (KeyError, IndexError, TypeError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Protocol
 
 ERROR, UNDEPLOYABLE, UNREADABLE, WARNING = "error", "undeployable", "unreadable", "warning"
@@ -77,9 +78,11 @@ RULES: dict[str, tuple[str, str]] = {
     "requirement.relationship": (ERROR, "The relationship type or template exists and fits."),
     "requirement.allocation": (ERROR, "Allocations name numeric properties of the target capability."),
     "requirement.ambiguous": (WARNING, "One candidate fits best; others are told."),
+    "requirement.limit": (UNDEPLOYABLE, "Targets are found with less than 500,000 comparisons of requirements and nodes."),
     "requirement.internal": (UNDEPLOYABLE, "A requirement restricted to the template has a candidate there."),
     "requirement.capacity": (UNDEPLOYABLE, "The sum of allocations keeps within the capability."),
     "requirement.occurrences": (UNDEPLOYABLE, "Not more relationships reach a capability than it allows."),
+    "requirement.unreached": (WARNING, "As many relationships reach a capability as its occurrences ask for (1.x)."),
     "requirement.cycle": (UNDEPLOYABLE, "Nodes do not host or depend on each other in a circle."),
     "interface.unknown": (ERROR, "Only defined interfaces and operations are assigned."),
     "interface.undeclared": (WARNING, "Inputs are given to interfaces that the type declares."),
@@ -101,6 +104,7 @@ RULES: dict[str, tuple[str, str]] = {
     "substitution.invalid": (ERROR, "Substitution mappings name what exists on both sides, with fitting types."),
 }
 
+COMPARED = 300  # names that an unknown one is compared with; thousands of both must not cost minutes
 EXIT_CODES = {ERROR: 1, UNDEPLOYABLE: 2, UNREADABLE: 3}
 
 
@@ -174,8 +178,10 @@ def exit_code(problems: Iterable[Problem]) -> int:
 
 def nearest(word: object, known: Iterable[object]) -> str:
     """The mend for an unknown name: the most alike known one, else the known ones (at most twelve)."""
-    names = sorted({str(name) for name in known})
-    if found := difflib.get_close_matches(str(word), names, 1, 0.7):
+    names = sorted({str(name) for name in islice(known, COMPARED)})
+    text = str(word)
+    alike = [name for name in names if name[:1].lower() == text[:1].lower() or name[-3:] == text[-3:]]
+    if found := difflib.get_close_matches(text, alike, 1, 0.7):
         return f"Did you mean {found[0]}?"
     if not names:
         return "None is defined."

@@ -61,12 +61,14 @@ class DirectoryTree(Tree):
         self.root, self.base = root.resolve(), base
 
     def _path(self, name: str) -> Path:
-        return (self.root / name).resolve()
+        return Path(os.path.realpath(self.root / name))  # unlike Path.resolve, content with circles of links
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file, inside the root."""
+        if "\0" in name:
+            return False
         path = self._path(name)
-        return path.is_relative_to(self.root) and path.is_file()
+        return path.is_relative_to(self.root) and os.path.isfile(path)
 
     def names(self) -> Iterator[str]:
         """Names of the files below `base`, in order."""

@@ -101,7 +101,7 @@ class Mappings:
             return None
         name = value.value[0].value
         node = self.template.nodes.get(name)
-        if node is None:
+        if node is None and name not in self.template.broken:
             self._wrong(value.value[0], f"node template {name} does not exist", nearest(name, self.template.nodes))
         return node, value.value[1].value
 
@@ -124,6 +124,8 @@ class Mappings:
         for target in self._targets(value):
             if isinstance(target.value, str):
                 node = self.template.nodes.get(target.value)
+                if target.value in self.template.broken:
+                    continue
                 if node is None:
                     self._wrong(target, f"node template {target.value} does not exist", nearest(target.value, self.template.nodes))
                 elif "select" not in node.directives:

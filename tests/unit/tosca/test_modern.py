@@ -1,13 +1,21 @@
 """TOSCA 2.0: profiles, validation clauses, scalars, functions, counts, allocation, substitution, workflows."""
 
 import pytest
+
+from cloudos.tosca import matching
 from tests.unit.tosca.marked import MODERN, judge, load
 
 WORLD = MODERN + """
 capability_types:
   Compute: {properties: {cpus: {type: integer}, memory: {type: Size, required: false}}}
   Reach: {}
-relationship_types: {HostedOn: {valid_capability_types: [Compute]}, Talks: {properties: {speed: {type: integer, default: 1}}}}
+relationship_types:
+  HostedOn: {valid_capability_types: [Compute]}
+  Talks: {properties: {speed: {type: integer, default: 1}}}
+  Wire: {derived_from: Talks, valid_capability_types: [Reach], valid_target_node_types: [App], valid_source_node_types: [App]}
+  Tube: {derived_from: Talks, valid_capability_types: [Compute]}
+  Pipe: {derived_from: Talks, valid_target_node_types: [Host]}
+  Duct: {derived_from: Talks, valid_source_node_types: [Host]}
 data_types: {Size: {derived_from: scalar, data_type: integer, units: {B: 1}, prefixes: {"": 1, k: 1000, M: 1000000}}}
 interface_types: {Life: {operations: {start: {inputs: {delay: {type: integer}}}, stop: {}}}}
 node_types:
@@ -48,9 +56,19 @@ def test_a_filter_chooses_and_reasons_are_kept(tmp_path):
 
 
 def test_demands_of_the_type_are_matched_unasked_and_ambiguity_is_told(tmp_path):
-    report = judge(tmp_path, WORLD + HOSTS + "    one: {type: App}\n    two: {type: App, requirements: [{«requirement.ambiguous»host: {}}]}\n")
+    apps = "    one: {type: App}\n    two: {type: App, requirements: [{«requirement.ambiguous»host: {}}]}\n"
+    report = judge(tmp_path, WORLD + HOSTS + apps)
     assert [(one.source.name, one.target.name) for one in report.template.relationships()] == [("one", "small"), ("two", "small")]
     assert not report.template.nodes["one"].requirements[0].assigned
+
+
+def test_the_search_for_targets_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(matching, "COMPARISONS", 3)
+    judge(tmp_path, WORLD + HOSTS + """
+    one: {type: App}
+    «requirement.limit»two: {type: App}
+    three: {type: App}
+""")
 
 
 def test_two_assignments_take_two_nodes(tmp_path):
@@ -76,10 +94,16 @@ def test_two_assignments_take_two_nodes(tmp_path):
         ("[{host: {node: small, relationship: «requirement.relationship»Nothing}}]", 1),
         ("[{host: {node: small, «requirement.relationship»relationship: Talks}}]", 1),
         ("[{host: [small, 0]}]", 0),
+        ("[{host: small}, {peer: {node: other, relationship: Wire}}]", 0),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Tube}}]", 1),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Pipe}}]", 1),
+        ("[{host: small}, {peer: {node: «requirement.mismatch»other, relationship: Duct}}]", 1),
     ],
 )
 def test_requirement(requirements, rule, tmp_path):
     text = WORLD + HOSTS + f"    app: {{type: App, requirements: {requirements}}}\n"
+    if "other" in requirements:
+        text += "    other: {type: App, requirements: [{host: large}]}\n"
     assert judge(tmp_path, text).exit_code == rule
 
 
@@ -281,7 +305,10 @@ def test_profiles_are_found_by_name_and_keep_their_own_types(tmp_path):
     (tmp_path / "one.yaml").write_text(MODERN + "profile: base:v1\ncapability_types: {Host: {}}\n")
     (tmp_path / "two.yaml").write_text(MODERN + "profile: base:v2\ncapability_types: {Host: {}}\n")
     report = judge(tmp_path, MODERN + """
-imports: [{profile: 'base:v1', namespace: old}, {profile: 'base:v2', namespace: new}, {profile: 'org.oasis-open.tosca.simple:2.0', namespace: s}]
+imports:
+  - {profile: 'base:v1', namespace: old}
+  - {profile: 'base:v2', namespace: new}
+  - {profile: 'org.oasis-open.tosca.simple:2.0', namespace: s}
 node_types:
   Old: {capabilities: {host: 'old:Host'}}
   User: {requirements: [{host: {capability: 'new:Host'}}]}

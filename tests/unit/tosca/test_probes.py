@@ -1,6 +1,7 @@
 """Thirty questions on meaning, each with one right answer: nothing, or one rule at one place."""
 
 import pytest
+
 from tests.unit.tosca.marked import MODERN, OLDER, judge
 
 TYPES = OLDER + """
@@ -125,4 +126,8 @@ def test_all_problems_in_one_pass_sorted(tmp_path):
 """,
     )
     assert [one.line for one in report.problems] == sorted(one.line for one in report.problems)
-    assert "Did you mean" in next(one.mend for one in report.problems if one.rule == "property.unknown") or report.problems
+
+
+def test_an_unknown_name_gets_a_suggestion(tmp_path):
+    report = judge(tmp_path, TYPES + "    n: {type: T, properties: {«property.unknown»numbr: 1}}\n")
+    assert report.problems[0].mend == "Did you mean number?"

@@ -17,7 +17,8 @@ options:
     description:
       - What is to be there; each has a C(name), unique in the topology, a C(kind) and C(arguments), which have the names of the
         API's own documents.
-      - A mapping of C($attribute) to C([other, id]) anywhere in the arguments is an attribute of another resource, of this call or of O(known).
+      - A mapping of C($attribute) to C([other, id]) anywhere in the arguments is an attribute of another resource, of this call
+        or of O(known).
       - C(needs) lists names that come before, without being referred to. C(node) is what failures name besides.
       - With C(existing) a resource is looked for by its arguments (a name or an id, a flavor's least size, what an image says
         of its system), is never changed and must be there, else nothing is begun.

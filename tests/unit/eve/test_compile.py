@@ -1,0 +1,146 @@
+"""Templates become resources of the right kinds, with the right links, as often as there are instances."""
+
+import pytest
+from topologies import APP, APP_NODE, SHOP
+
+from cloudos.eve.problems import Undeployable
+from cloudos.eve.provider import Pool
+
+
+def kinds(graph):
+    return {name: one.kind for name, one in graph.resources.items() if not one.existing}
+
+
+def links(graph, name):
+    return graph.resources[name].links()
+
+
+def test_the_original_six_become_resources(compiled):
+    graph = compiled(SHOP)
+    assert kinds(graph) == {
+        "segment": "network", "segment_subnet": "subnet", "router": "router", "router_segment_router_interface": "router_interface",
+        "disk": "volume", "web": "server", "web_segment_security": "security_group", "web_segment_port": "port",
+        "web_segment_floating_ip": "floating_ip", "web_disk_volume_attachment": "volume_attachment",
+    }  # fmt: skip
+    assert graph.resources["outside"].existing and graph.resources["outside"].arguments == {"router:external": True}
+    assert links(graph, "web_segment_port") == {
+        ("network_id", "segment"), ("security_groups", "web_segment_security"), ("fixed_ips", "segment_subnet")}  # fmt: skip
+    assert ("floating_network_id", "outside") in links(graph, "web_segment_floating_ip")
+    assert graph.counts == {"web": {"count": 1, "min": 1, "max": 3}}
+
+
+def test_levels_respect_every_need(compiled):
+    graph = compiled(SHOP)
+    level = {name: number for number, names in enumerate(graph.levels()) for name in names}
+    assert all(level[before] < level[name] for name, needs in graph.edges().items() for before in needs)
+    assert level["router_segment_router_interface"] < level["web_segment_floating_ip"], "an address is reached through the router"
+
+
+def test_what_belongs_to_a_scaled_server_is_scaled_with_it(compiled):
+    graph = compiled(SHOP + APP_NODE, types=APP, instances={"web": 3}, declared="    password: {type: string, default: x}")
+    assert [name for name, kind in kinds(graph).items() if kind == "volume"] == ["disk", "disk-2", "disk-3"]
+    assert links(graph, "web-2_disk-2_volume_attachment") == {("server_id", "web-2"), ("volume_id", "disk-2")}
+    assert list(graph.resources["app-3:create"].arguments["hosts"]) == ["web-3"]
+    assert [name for name in graph.resources if "security" in name] == ["web_segment_security"], "one group for all of them"
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_a_number_outside_the_limits_is_refused(compiled, number):
+    with pytest.raises(Undeployable, match=f"{number} instances of web are asked for; it may have 1 to 3"):
+        compiled(SHOP, instances={"web": number})
+
+
+def test_normative_types_without_a_cloud_of_ours(compiled):
+    graph = compiled("""
+        server:
+          type: tosca.nodes.Compute
+          capabilities:
+            host: {properties: {num_cpus: 2, mem_size: 4 GB, disk_size: 10 GB}}
+            os: {properties: {distribution: debian, version: 12.0}}
+          requirements:
+            - local_storage: {node: data, relationship: {type: tosca.relationships.AttachesTo, properties: {location: /dev/vdc}}}
+        data: {type: tosca.nodes.Storage.BlockStorage, properties: {name: data, size: 3 GB}}
+        net: {type: tosca.nodes.network.Network, properties: {cidr: 10.1.0.0/24, start_ip: 10.1.0.5, end_ip: 10.1.0.9}}
+        second: {type: tosca.nodes.network.Port, properties: {order: 1}, requirements: [{binding: server}, {link: net}]}
+        first: {type: tosca.nodes.network.Port, properties: {order: 0}, requirements: [{binding: server}, {link: net}]}
+    """)
+    server = graph.resources["server"].arguments
+    assert [one["port"]["$attribute"][0] for one in server["networks"]] == ["first", "second"], "ports in their order"
+    flavor = graph.resources[server["flavor"]["$attribute"][0]]
+    assert flavor.existing and flavor.arguments == {"vcpus": 2, "ram": 4096, "disk": 10}
+    assert graph.resources["server_data_volume_attachment"].arguments["device"] == "/dev/vdc"
+    assert graph.resources["net_subnet"].arguments["allocation_pools"] == [{"start": "10.1.0.5", "end": "10.1.0.9"}]
+
+
+def test_a_network_without_addresses_is_one_that_exists(compiled):
+    graph = compiled("""
+        net: {type: tosca.nodes.network.Network, properties: {network_name: corporate}}
+        port: {type: tosca.nodes.network.Port, requirements: [{link: net}, {binding: server}]}
+        server: {type: tosca.nodes.Compute}
+    """)
+    assert graph.resources["net"].existing and graph.resources["net"].arguments == {"name": "corporate"}
+
+
+def test_placement_policies_become_server_groups(compiled):
+    graph = compiled("    a: {type: tosca.nodes.Compute}\n    b: {type: tosca.nodes.Compute}",
+                     policies="    - apart: {type: tosca.policies.Placement, targets: [a, b]}")  # fmt: skip
+    assert kinds(graph)["apart"] == "server_group"
+    assert ("os:scheduler_hints", "apart") in links(graph, "a") & links(graph, "b")
+
+
+def test_operations_run_in_the_order_of_the_lifecycle(compiled):
+    graph = compiled("""
+        server: {type: tosca.nodes.Compute}
+        db: {type: my.Db, requirements: [{host: server}]}
+        app:
+          type: my.Db
+          requirements:
+            - host: server
+            - dependency:
+                node: db
+                relationship:
+                  type: tosca.relationships.DependsOn
+                  interfaces:
+                    Configure:
+                      operations:
+                        {pre_configure_source: pre.sh, post_configure_target: post.sh, add_target: add.sh, remove_target: remove.sh}
+    """, types="""
+        node_types:
+          my.Db:
+            derived_from: tosca.nodes.SoftwareComponent
+            interfaces: {Standard: {type: tosca.interfaces.node.lifecycle.Standard,
+                                    operations: {create: a.sh, configure: b.sh, start: c.sh, delete: d.sh}}}
+    """)  # fmt: skip
+    names = [name for level in graph.levels() for name in level if ":" in name and not graph.resources[name].existing]
+    assert names == ["db:create", "db:configure", "db:start", "app:create", "app:dependency:db:pre_configure_source", "app:configure",
+                     "app:dependency:db:post_configure_target", "app:start", "app:dependency:db:add_target"]  # fmt: skip
+    assert graph.resources["app:dependency:db:add_target"].arguments["undo"]["operation"] == "remove_target"
+    assert graph.resources["db:create"].arguments["undo"]["how"]["file"] == "d.sh"
+
+
+def test_run_time_values_become_references(compiled):
+    graph = compiled(SHOP + APP_NODE, types=APP, declared="    password: {type: string, default: '${secret:shop/password}'}",
+                     outputs="    url: {value: {concat: ['http://', {get_attribute: [web, public_address]}]}}\n"
+                             "    token: {value: {get_attribute: [app, token]}}")  # fmt: skip
+    inputs = graph.resources["app:create"].arguments["inputs"]
+    assert inputs["where"] == {"$attribute": ["web_segment_port", "ip_address"]}
+    assert inputs["password"] == "${secret:shop/password}"
+    assert graph.outputs["token"] == [{"$output": ["app:create", "token"]}]
+
+
+def test_two_pools_hold_one_topology(compiled):
+    places = {name: Pool(name, "openstack", {"cloud": name}) for name in ("near", "far")}
+    graph = compiled("    a: {type: tosca.nodes.Compute}\n    b: {type: tosca.nodes.Compute}", places=places, placement={"b": "far"})
+    assert {one.name: one.pool for one in graph.resources.values() if one.kind == "server"} == {"a": "near", "b": "far"}
+
+
+def test_every_problem_is_told_at_once_with_its_place(compiled):
+    with pytest.raises(Undeployable) as told:
+        compiled("    a: {type: tosca.nodes.Compute}\n    b: {type: tosca.nodes.Compute}", placement={"a": "moon", "b": "mars"})
+    assert [one.message for one in told.value.problems] == ["node a is placed in pool moon", "node b is placed in pool mars"]
+    assert [one.place.rsplit("/", 1)[1] for one in told.value.problems] == ["template.yaml:6:5", "template.yaml:7:5"]
+
+
+def test_the_same_template_gives_the_same_graph(compiled):
+    first, second = compiled(SHOP), compiled(SHOP)
+    assert [one.to_json() for one in first.resources.values()] == [one.to_json() for one in second.resources.values()]

@@ -1,0 +1,122 @@
+"""Plans are the difference of what is and what is wanted."""
+
+import pytest
+from topologies import APP, APP_NODE, SHOP
+
+from cloudos.eve.graph import Graph, levels, reverse
+from cloudos.eve.plan import check_quota, make_plan
+from cloudos.eve.problems import Undeployable
+from cloudos.eve.state import Directory, State, shared
+
+APPLICATION = {"types": APP, "declared": "    password: {type: string, default: x}"}
+
+
+def deployed(graph, topology="shop"):
+    """The state after everything of a graph was made."""
+    state = State(topology, counts=graph.counts)
+    for name, one in graph.resources.items():
+        state.have(one, {"id": f"id-of-{name}"} if one.existing else {"id": f"{topology}/{name}"})
+    return state
+
+
+def actions(plan, without=("keep", "use")):
+    return {name: step.action for name, step in plan.steps.items() if step.action not in without}
+
+
+def test_everything_is_created_at_first(compiled, pools):
+    graph = compiled(SHOP)
+    plan = make_plan(State("shop"), graph, pools)
+    assert set(actions(plan).values()) == {"create"}
+    assert [stage.pool for stage in plan.stages] == ["default"], "one module call for all of a pool"
+    assert plan.quota["default"]["instances"] == 1 and plan.quota["default"]["gigabytes"] == 2
+    assert plan.seconds > 9
+
+
+def test_nothing_is_started_when_nothing_differs(compiled, pools):
+    graph = compiled(SHOP)
+    plan = make_plan(deployed(graph), graph, pools)
+    assert plan.nothing and plan.seconds == 0 and not actions(plan)
+
+
+def test_a_change_in_place_and_a_replacement_with_all_that_hangs_on_it(compiled, pools):
+    state = deployed(compiled(SHOP))
+    larger = make_plan(state, compiled(SHOP.replace("size: 2 GB", "size: 5 GB")), pools)
+    assert actions(larger) == {"disk": "change"} and larger.quota == {"default": {"gigabytes": 3}}
+    assert larger.steps["disk"].changes == {"size": [2, 5]}
+    image = make_plan(state, compiled(SHOP.replace("image: debian", "image: other")), pools)
+    assert actions(image) == {"web": "replace", "web_disk_volume_attachment": "replace"}
+    assert [stage.down for stage in image.stages] == [True, False], "the old one goes first"
+    moved = make_plan(state, compiled(SHOP.replace("10.7.0.0/24", "10.8.0.0/24")), pools)
+    assert actions(moved)["segment_subnet"] == "replace" and actions(moved)["web_segment_port"] == "change"
+
+
+def test_scaling_in_removes_the_last_instances_and_only_them(compiled, pools):
+    plan = make_plan(deployed(compiled(SHOP, instances={"web": 3})), compiled(SHOP, instances={"web": 2}), pools)
+    assert set(actions(plan)) == {"web-3", "disk-3", "web-3_segment_port", "web-3_segment_floating_ip", "web-3_disk-3_volume_attachment"}
+    assert set(actions(plan).values()) == {"delete"} and plan.quota["default"]["instances"] == -1
+
+
+def test_undeploying_goes_backwards(compiled, pools):
+    graph = compiled(SHOP + APP_NODE, **APPLICATION)
+    plan = make_plan(deployed(graph), Graph(), pools)
+    assert actions(plan)["app:start"] == "undo" and "app:create" not in actions(plan), "what has no undoing is forgotten"
+    assert [stage.pool for stage in plan.stages] == ["", "default"] and all(stage.down for stage in plan.stages)
+
+
+def test_what_is_missing_is_made_again_with_what_was_done_on_it(compiled, pools):
+    graph = compiled(SHOP + APP_NODE, **APPLICATION)
+    plan = make_plan(deployed(graph), graph, pools, missing={"web"})
+    assert actions(plan)["web"] == "create" and plan.steps["web"].reason == "is missing"
+    assert actions(plan)["app:create"] == actions(plan)["app:configure"] == "run"
+    assert "segment" not in actions(plan)
+
+
+def test_what_a_kill_left_unfinished_is_resumed(compiled, pools):
+    graph = compiled(SHOP)
+    state = deployed(graph)
+    state.begin(graph.resources["web"])
+    plan = make_plan(state, graph, pools)
+    assert actions(plan)["web"] == "create" and plan.steps["web"].reason == "was begun"
+    assert "web" in actions(make_plan(state, Graph(), pools)), "and it is removed like everything else"
+
+
+def test_an_operation_runs_again_when_its_inputs_change(compiled, pools):
+    state = deployed(compiled(SHOP + APP_NODE, **APPLICATION))
+    plan = make_plan(state, compiled(SHOP + APP_NODE, types=APP.replace("hello", "good day"), declared=APPLICATION["declared"]), pools)
+    assert actions(plan) == {"app:create": "run"}
+
+
+def test_what_another_topology_uses_stays_and_its_name_is_told(compiled, pools):
+    graph = compiled(SHOP)
+    state = deployed(graph)
+    other = deployed(compiled("    net: {type: cloudos.nodes.Network, properties: {network: shop-segment}}"), "blog")
+    other.entries["net"].attributes["id"] = "shop/segment"
+    kept = shared(state, [other])
+    assert kept == {"segment": ["blog"], "segment_subnet": ["blog"]}
+    plan = make_plan(state, Graph(), pools, (), kept)
+    assert "segment" not in actions(plan) and "web" in actions(plan) and plan.kept == kept
+
+
+def test_a_server_of_which_nobody_says_the_image_is_refused(compiled, pools):
+    with pytest.raises(Undeployable, match=r"server a \(node a\) has no image"):
+        make_plan(State("shop"), compiled("    a: {type: tosca.nodes.Compute}"), pools)
+
+
+def test_quotas_are_compared(compiled, pools):
+    plan = make_plan(State("shop"), compiled(SHOP, instances={"web": 3}), pools)
+    problems = check_quota(plan, {"default": {"instances": 2, "volumes": 10}})
+    assert [one.message for one in problems] == ["3 instances are needed, 2 are free"]
+
+
+def test_state_is_one_document_that_reads_back(compiled, tmp_path):
+    state, directory = deployed(compiled(SHOP)), Directory(tmp_path)
+    directory.save(state)
+    assert directory.load("shop").to_json() == state.to_json() and list(directory.topologies()) == ["shop"]
+    state.entries.clear()
+    directory.save(state)
+    assert not list(directory.topologies())
+
+
+def test_levels_of_a_reversed_graph_go_backwards():
+    edges = {"a": set(), "b": {"a"}, "c": {"b"}}
+    assert levels(reverse(edges)) == [["c"], ["b"], ["a"]]

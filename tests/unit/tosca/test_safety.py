@@ -1,0 +1,305 @@
+"""What a hostile file may try: bombs, slips, links, addresses, circles, and many at once."""
+
+import copy
+import gc
+import io
+import os
+import random
+import tarfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+
+from cloudos import tosca
+from cloudos.tosca import archive, resolver
+from cloudos.tosca.archive import ArchiveLimits, open_archive
+from cloudos.tosca.resolver import DirectoryTree, FileResolver, Refused
+from tests.unit.tosca.marked import MODERN, OLDER, expected, judge, load, problems, write
+from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
+
+MODERN_SCALARS = MODERN + """
+functions: {f: {signatures: [{arguments: [string], result: integer}]}}
+data_types:
+  Mass: {derived_from: scalar, units: {g: 1}, prefixes: {"": 1, k: 1000}, canonical_unit: g, validation: {$less_than: [$value, 9 kg]}}
+  Names: {derived_from: map, key_schema: string, entry_schema: {type: list, entry_schema: Mass}}
+node_types: {Box: {properties: {all: {type: Names, default: {a: [1 g]}}, size: {type: integer}}}}
+service_template: {node_templates: {box: {type: Box, properties: {size: {$f: [a]}, all: {b: [2 kg, 1 g]}}}}}
+"""
+TEMPLATE = OLDER + "topology_template: {node_templates: {s: {type: tosca.nodes.Compute}}}\n"
+
+
+def rules(report):
+    return [one.rule for one in report.problems]
+
+
+# Documents
+
+
+def test_a_billion_laughs_are_refused_quickly(tmp_path):
+    lines = ["dsl_definitions:", '  a0: &a0 ["lol"]']
+    lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert rules(load(tmp_path, OLDER + "\n".join(lines))) == ["yaml.limit"]
+
+
+def test_an_alias_inside_its_anchor_is_refused(tmp_path):
+    assert problems(tmp_path, OLDER + "dsl_definitions: &a {b: *a}\n") == {(2, "yaml.alias")}
+
+
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_depth_is_limited(depth, tmp_path):
+    report = load(tmp_path, OLDER + "description: " + "[" * depth + "]" * depth)
+    assert rules(report)[0] in ("yaml.limit", "yaml.syntax")
+    assert report.exit_code == 1
+
+
+def test_size_is_limited(tmp_path):
+    path = write(tmp_path, TEMPLATE)
+    report = tosca.load(path, limits=tosca.Limits(size=50))
+    assert (rules(report), report.exit_code) == (["file.too_large"], 3)
+
+
+def test_what_is_no_text_is_unreadable(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert (rules(tosca.load(path)), tosca.load(path).exit_code) == (["file.unreadable"], 3)
+    assert tosca.load(tmp_path).exit_code == tosca.load(tmp_path / "nothing.yaml").exit_code == 3
+
+
+def test_second_documents_and_foreign_tags_are_told(tmp_path):
+    assert problems(tmp_path, OLDER + "---\n" + OLDER) == {(2, "yaml.syntax")}
+    assert problems(tmp_path, OLDER + "description: !!python/object:os.system x\n") == {(2, "yaml.tag")}
+
+
+def test_endless_derivation_and_endless_values_end(tmp_path):
+    types = "\n".join(f"  T{n}: {{derived_from: T{n + 1}}}" for n in range(3000))
+    found = rules(load(tmp_path, OLDER + "node_types:\n" + types + "\n  T3000: {derived_from: tosca.nodes.Root}\n"))
+    assert set(found) == {"type.depth"}
+    nodes = "\n".join(
+        f"    n{n}: {{type: SoftwareComponent, properties: {{component_version: {{get_property: [n{n + 1}, component_version]}}}}}}"
+        for n in range(3000)
+    )
+    report = load(tmp_path, OLDER + "topology_template:\n  node_templates:\n" + nodes + "\n    n3000: {type: SoftwareComponent}\n")
+    assert set(rules(report)) <= {"function.depth"}
+
+
+# Imports
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("file:///etc/passwd", "import.outside"),
+        ("file:/etc/passwd", "import.outside"),
+        ("../secret.yaml", "import.outside"),
+        ("a/../../secret.yaml", "import.outside"),
+        ("%2e%2e/secret.yaml", "import.missing"),
+        ("file:%2e%2e/secret.yaml", "import.outside"),
+        ("/etc/passwd", "import.missing"),
+        ("link.yaml", "import.missing"),
+        ("http://169.254.169.254/latest/meta-data/", "import.network"),
+        ("https://example.com/types.yaml", "import.network"),
+        ("ftp://example.com/types.yaml", "import.network"),
+        ("gopher:1", "import.network"),
+    ],
+)
+@pytest.mark.parametrize("version", [OLDER, MODERN])
+def test_imports_stay_inside(url, rule, version, tmp_path):
+    (tmp_path / "secret.yaml").write_text(OLDER + "node_types: {Secret: {}}")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    judge(inner, version + f"imports: [«{rule}»'{url}']\n")
+
+
+def test_nothing_is_opened_but_the_files_themselves(tmp_path, monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a connection was tried"))
+    load(tmp_path, OLDER + "imports: ['http://169.254.169.254/x', 'https://example.com/y']\nrepositories: {r: 'http://example.com'}\n")
+
+
+def test_a_mirror_stands_for_an_address(tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "types.yaml").write_text(OLDER + "node_types: {Far: {derived_from: tosca.nodes.Root}}")
+    text = OLDER + "repositories: {r: 'https://example.com/v1/'}\nimports: [{file: types.yaml, repository: r}]\n"
+    finder = FileResolver({"https://example.com/v1/": DirectoryTree(tmp_path / "mirror")})
+    report = load(tmp_path, text + "topology_template: {node_templates: {far: {type: Far}}}", resolver=finder)
+    assert report.exit_code == 0
+    escape = load(tmp_path, OLDER + "imports: ['https://example.com/v1/../../template.yaml']\n", resolver=finder)
+    assert rules(escape) == ["import.outside"]
+
+
+def test_the_root_may_be_higher_than_the_file(tmp_path):
+    write(tmp_path, OLDER + "node_types: {Shared: {derived_from: tosca.nodes.Root}}", "shared/types.yaml")
+    text = OLDER + "imports: [../shared/types.yaml]\ntopology_template: {node_templates: {s: {type: Shared}}}"
+    path = write(tmp_path, text, "app/t.yaml")
+    assert rules(tosca.load(path)) == ["import.outside", "type.unknown"]
+    assert tosca.load(path, root=tmp_path).exit_code == 0
+
+
+# Archives
+
+
+def packed(path, entries, kind="zip"):
+    """An archive of (name, content) pairs."""
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+            for name, content in entries:
+                target.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz" if kind == "tgz" else "w") as target:
+            for name, content in entries:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                target.addfile(info, io.BytesIO(content.encode()))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
+@pytest.mark.parametrize("meta", ["TOSCA-Metadata/TOSCA.meta", "TOSCA.meta", None])
+def test_archives_are_read_in_place(kind, meta, tmp_path):
+    main = OLDER + "imports: [types/t.yaml]\n"
+    main += "topology_template: {node_templates: {s: {type: Mine, artifacts: {a: {type: File, file: x.sh}}}}}"
+    entries = [("main.yaml", main), ("types/t.yaml", OLDER + "node_types: {Mine: {derived_from: tosca.nodes.Root}}"), ("x.sh", "true")]
+    if meta:
+        entries.append((meta, "TOSCA-Meta-File-Version: 1.1\nCSAR-Version: 1.1\nEntry-Definitions: main.yaml\n"))
+    before = set(os.listdir("/tmp"))
+    report = tosca.load(packed(tmp_path / "a.csar", entries, kind))
+    assert report.problems == []
+    assert list(report.template.nodes) == ["s"]
+    assert {name for name in set(os.listdir("/tmp")) - before if "tosca" in name.lower()} == set()
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule", "code"),
+    [
+        ([("a.yaml", TEMPLATE), ("b.yaml", TEMPLATE)], "archive.meta", 1),
+        ([("TOSCA.meta", "Entry-Definitions: missing.yaml\n"), ("a.yaml", TEMPLATE)], "archive.meta", 1),
+        ([("TOSCA.meta", "CSAR-Version: 1.1\n"), ("a.yaml", TEMPLATE)], "archive.meta", 1),
+        ([("TOSCA.meta", "no pair\n"), ("a.yaml", TEMPLATE)], "archive.meta", 1),
+        ([("../a.yaml", TEMPLATE)], "archive.unsafe", 3),
+        ([("/a.yaml", TEMPLATE)], "archive.unsafe", 3),
+        ([("dir\\a.yaml", TEMPLATE)], "archive.unsafe", 3),
+        ([("C:/a.yaml", TEMPLATE)], "archive.unsafe", 3),
+        ([("a.yaml", TEMPLATE), ("./a.yaml", TEMPLATE)], "archive.unsafe", 3),
+        ([("a.yaml", TEMPLATE), ("zeros", "0" * 30_000_000)], "archive.limit", 3),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_unsafe_archives_are_refused(entries, rule, code, kind, tmp_path):
+    report = tosca.load(packed(tmp_path / "a.csar", entries, kind))
+    assert (rules(report), report.exit_code) == ([rule], code)
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    for kind, target in ((tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "a.yaml"), (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, "")):
+        path = tmp_path / "a.tar"
+        with tarfile.open(path, "w") as tar:
+            info = tarfile.TarInfo("a.yaml")
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+        assert rules(tosca.load(path)) == ["archive.unsafe"]
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        info = zipfile.ZipInfo("a.yaml")
+        info.external_attr = 0o120777 << 16
+        target.writestr(info, "/etc/passwd")
+    assert rules(tosca.load(path)) == ["archive.unsafe"]
+
+
+def test_limits_of_archives(tmp_path):
+    path = packed(tmp_path / "a.zip", [(f"{n}.txt", "x") for n in range(20)])
+    with pytest.raises(Refused, match="more than 10 entries"):
+        open_archive(path, ArchiveLimits(entries=10))
+    with pytest.raises(Refused, match="unpacks to more than 5 bytes"):
+        open_archive(path, ArchiveLimits(size=5))
+    with pytest.raises(Refused, match="larger than 0 bytes"):
+        open_archive(path).read("1.txt", 0)
+
+
+def test_an_entry_that_lies_about_its_size_is_refused(tmp_path):
+    path = packed(tmp_path / "a.zip", [("a.yaml", TEMPLATE)])
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02")
+    content[at + 24 : at + 28] = (10).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert rules(tosca.load(path)) == ["archive.broken"]
+
+
+def test_broken_archives_are_unreadable(tmp_path):
+    path = packed(tmp_path / "a.csar", [("a.yaml", TEMPLATE)])
+    path.write_bytes(path.read_bytes()[:40] + path.read_bytes()[-60:])
+    assert tosca.load(path).exit_code == 3
+    path = packed(tmp_path / "b.csar", [("a.yaml", TEMPLATE * 500)], "tgz")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert tosca.load(path).exit_code == 3
+
+
+def test_a_missing_artifact_of_an_archive_is_told(tmp_path):
+    main = OLDER + "topology_template: {node_templates: {s: {type: Compute, artifacts: {a: {type: File, file: x.sh}}}}}"
+    assert rules(tosca.load(packed(tmp_path / "a.zip", [("main.yaml", main)]))) == ["artifact.invalid"]
+
+
+# Whatever comes
+
+
+def test_six_at_once_all_answer_right(tmp_path):
+    good, bad = write(tmp_path, TEMPLATE, "good.yaml"), write(tmp_path, TEMPLATE.replace("Compute", "Computer"), "bad.yaml")
+    jobs = [good, bad] * 30
+    with ThreadPoolExecutor(6) as pool:
+        codes = list(pool.map(lambda path: tosca.load(path).exit_code, jobs))
+    assert codes == [0, 1] * 30
+
+
+def test_the_collector_is_as_it_was(tmp_path):
+    path = write(tmp_path, TEMPLATE)
+    for switch in (gc.disable, gc.enable):
+        switch()
+        before = gc.isenabled()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: tosca.load(path), range(8)))
+        assert gc.isenabled() == before
+
+
+def places(data, path=()):
+    """Paths to everything inside a document."""
+    yield path
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield from places(value, (*path, key))
+
+
+def mutilated(data, chance):
+    """The document with some of its parts replaced by what does not belong there."""
+    wrong = [None, "x", "", 7, -1, 1.5, True, [], {}, ["a", "b"], {"a": "b"}, [[]], {"$get_input": "x"}, "$value", {"$and": [True]},
+             {"get_property": ["SELF", "x"]}, {"$get_property": ["SELF", "RELATIONSHIP", "host", -1, "TARGET", "x"]},
+             {"type": "string"}, {"type": "x", "properties": None}, ["x", 0], {"count": 10**9}]  # fmt: skip
+    data = copy.deepcopy(data)
+    for _ in range(chance.randint(1, 4)):
+        path = chance.choice([path for path in places(data) if path])
+        holder = data
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = copy.deepcopy(chance.choice(wrong))
+    return data
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_mutilated_template_raises(number, tmp_path):
+    peers = "    app: {type: App, requirements: [{host: small}, {peer: {node: other, count: 2}}]}\n    other: {type: App}\n"
+    text = [WORLD + HOSTS + peers, expected(SUBSTITUTION)[1], TEMPLATE, MODERN_SCALARS][number]
+    data, chance = yaml.safe_load(text), random.Random(number)
+    for _ in range(120):
+        report = load(tmp_path, yaml.safe_dump(mutilated(data, chance), sort_keys=False))
+        assert report.exit_code in (0, 1, 2)
+        assert all(problem.line >= 1 and problem.column >= 1 for problem in report.problems)
+
+
+def test_the_scan_for_profiles_survives_what_it_finds(tmp_path):
+    (tmp_path / "broken.yaml").write_bytes(b"profile: \xff\n\x00")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    judge(tmp_path, MODERN + "imports: [{profile: «import.profile»nothing}]\n")
+    assert resolver.SCANNED
+    assert archive.META
