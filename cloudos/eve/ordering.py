@@ -62,8 +62,8 @@ class Wanted:
 def asked(call: Call, topology: Topology | None = None) -> Wanted:
     """What the body asks for, over what the topology has already. Raises what the neighbours and the profile are wrong about."""
     body = call.body or {}
-    if plan := body.get("plan"):
-        return _planned(call, plan, topology)
+    if "plan" in body:
+        return _planned(call, body["plan"], topology)
     before = topology.wanted if topology else {}
     kept = dict(topology.pools) if topology else {}
     # For a new topology nothing was read yet, so that no transaction waits for what goes over the network.
@@ -71,7 +71,8 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     about, profile = designs.profile(call, body["profile"]) if "profile" in body else (before.get("profile"), {})
     wanted: dict[str, Any] = {"profile": about, "design": fetched.about if fetched else before["design"]}
     wanted["inputs"] = {**before.get("inputs", {}), **(profile.get("inputs") or {}), **body.get("inputs", {})}
-    wanted["instances"] = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
+    numbers = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
+    wanted["instances"] = {node: int(number) for node, number in numbers.items()}
     if not topology or {"profile", "pool", "defaults"} & body.keys():
         chosen = pools.Chosen(call, body, profile, body.get("profile", "the order"))
         named, wanted["placement"] = chosen.pools, chosen.placement

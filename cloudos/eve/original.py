@@ -56,8 +56,9 @@ def _base(topology: Topology) -> str:
 
 
 def _record(call: Call, topology: Topology, whole: bool = False) -> dict[str, Any]:
+    status, _ = topologies.standing(call, topology)
     found = {
-        "id": topology.id, "name": topology.name, "state": f"urn:com:hp:iaasc:eve:{STATES[topology.status]}", "uri": _base(topology),
+        "id": topology.id, "name": topology.name, "state": f"urn:com:hp:iaasc:eve:{STATES[status]}", "uri": _base(topology),
         "templateUri": topology.wanted["design"]["reference"], "owner": topology.user_id, "tenantId": topology.project_id,
         "lastUpdate": shown(topology.updated_at),
         "jobUri": f"/eden/1/{topology.project_id}/job_list/{topology.job_id}" if topology.job_id else None,

@@ -84,7 +84,7 @@ ROUTES = (
           matches=True, **T),
     Route("DELETE", ONE, topologies.delete, "topology:delete", "Undeploy and forget it, as a job", "member",
           query={"force": UNDEPLOY["properties"]["force"]}, **J, **T),
-    Route("GET", f"{ONE}/state", topologies.state, "topology:state", "Its state document", answer=OBJECT, **T),
+    Route("GET", f"{ONE}/state", topologies.state_document, "topology:state", "Its state document", answer=OBJECT, **T),
     Route("GET", f"{ONE}/groups", topologies.groups, "topology:get", "What has become of its nodes", answer=OBJECT, **T),
     Route("GET", f"{ONE}/groups/<node>", topologies.group, "topology:get", "What has become of one node", answer=GROUP, **T),
     Route("POST", f"{ONE}/update", topologies.update, "topology:update", "Bring it to another order; what is not named stays", "member",

@@ -6,16 +6,20 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import sqlalchemy as sa
+
 from cloudos.eden import paging
 from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
+from cloudos.eden.jobs import states
 from cloudos.eden.jobs.routes import accepted
+from cloudos.eden.models import Job
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
 from cloudos.eve import authority, neighbours, ordering, work
 from cloudos.eve.faults import NoAuthority
 from cloudos.eve.graph import references
-from cloudos.eve.models import PROCESSING, Kept, StateDocument, Topology
+from cloudos.eve.models import FAILED, INACTIVE, PROCESSING, Kept, StateDocument, Topology
 from cloudos.eve.ordering import Wanted, demand_active
 from cloudos.eve.vault import CREDENTIAL, SECRETS, TOKEN, VaultError
 
@@ -33,19 +37,32 @@ def etag(topology: Topology) -> str:
     return f"{topology.id}-{topology.edition}"
 
 
-def show(topology: Topology) -> dict[str, Any]:
+def show(call: Call, topology: Topology) -> dict[str, Any]:
     """A topology as JSON, without what its state tells."""
+    status, fault = standing(call, topology)
     base = f"{LIST}/{topology.id}"
     links = {"self": base, "groups": f"{base}/groups", "state": f"{base}/state", "jobs": f"/v1/jobs?resource={base}"}
     wanted = topology.wanted
     return {
-        "id": topology.id, "name": topology.name, "mark": topology.mark, "description": topology.description, "status": topology.status,
+        "id": topology.id, "name": topology.name, "mark": topology.mark, "description": topology.description, "status": status,
         "design": wanted["design"], "profile": wanted.get("profile"), "inputs": wanted["inputs"], "instances": wanted["instances"],
         "placement": wanted["placement"], "pools": shown_pools({name: topology.pools[name] for name in wanted["pools"]}),
-        "nodes": topology.nodes, "fault": topology.fault, "job": topology.job_id, "scope": topology.scope, "user_id": topology.user_id,
+        "nodes": topology.nodes, "fault": fault, "job": topology.job_id, "scope": topology.scope, "user_id": topology.user_id,
         "project_id": topology.project_id, "domain_id": topology.domain_id, "created_at": shown(topology.created_at),
         "updated_at": shown(topology.updated_at), "links": [{"rel": rel, "href": href} for rel, href in links.items()],
     }  # fmt: skip
+
+
+def standing(call: Call, topology: Topology) -> tuple[str, dict | None]:
+    """(status, fault); of a topology whose job ended without a worker, as one that was cancelled in the queue, what that left."""
+    if topology.status != PROCESSING:
+        return topology.status, topology.fault
+    job = call.session.scalar(sa.select(Job).where(Job.id == topology.job_id))
+    if job is not None and job.state not in states.FINAL:
+        return PROCESSING, None
+    there = call.session.get(StateDocument, topology.id) is not None
+    cause = (job and job.error) or f"job {topology.job_id} ended before a worker had it"
+    return (FAILED if there else INACTIVE), work.fault(cause, "Order it again: POST .../update.")
 
 
 def shown_pools(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -74,7 +91,7 @@ def locked(call: Call, topology: Topology) -> None:
 
 def list_topologies(call: Call) -> dict:
     """Those that the caller sees."""
-    return call.page("topologies", call.visible(Topology).where(*_criteria(call)), SORT, Topology, show)
+    return call.page("topologies", call.visible(Topology).where(*_criteria(call)), SORT, Topology, lambda one: show(call, one))
 
 
 def _criteria(call: Call) -> Iterator[Any]:
@@ -88,7 +105,7 @@ def get(call: Call) -> Answer:
     topology = find(call)
     document = state_of(call, topology)
     told = {"outputs": document.get("outputs", {}), "counts": document.get("counts", {}), "groups": groups_of(topology, document)}
-    return Answer({**show(topology), **told}, etag=etag(topology))
+    return Answer({**show(call, topology), **told}, etag=etag(topology))
 
 
 def state_of(call: Call, topology: Topology) -> dict[str, Any]:
@@ -97,7 +114,7 @@ def state_of(call: Call, topology: Topology) -> dict[str, Any]:
     return found.document if found else {}
 
 
-def state(call: Call) -> dict:
+def state_document(call: Call) -> dict:
     """The state document, for those who look closely; it has no secrets."""
     return {"state": state_of(call, find(call))}
 
@@ -237,7 +254,7 @@ def change(call: Call) -> Answer:
         setattr(topology, key, value)
     topology.updated_at = now()
     call.session.flush()
-    return Answer(show(topology), etag=etag(topology))
+    return Answer(show(call, topology), etag=etag(topology))
 
 
 def undeploy(call: Call) -> Answer:

@@ -203,6 +203,7 @@ def test_own_cloud_gets_an_application_credential_that_goes_with_the_topology(ho
         kept = {one.name: one.data for one in session.scalars(sa.select(Kept))}
         assert set(kept) == {"credential", "token"} and b"Secret-Of-It" not in kept["credential"]
     house.ann.post(f"/v1/jobs/{job}/cancel")
+    assert house.get(path)["status"] == "inactive" and "before a worker had it" in house.get(path)["fault"]["cause"]
     ended = house.ann.delete(path).json()["id"]
     house.worker()
     house.ended(ended)
