@@ -115,8 +115,10 @@ def state_of(call: Call, topology: Topology) -> dict[str, Any]:
 
 
 def state_document(call: Call) -> dict:
-    """The state document, for those who look closely; it has no secrets."""
-    return {"state": state_of(call, find(call))}
+    """The state document, for those who look closely; it has no secrets, and not how the operator logs in."""
+    document = state_of(call, find(call))
+    pools = {name: {key: value for key, value in one.items() if key != "login"} for name, one in document.get("pools", {}).items()}
+    return {"state": {**document, "pools": pools} if document else {}}
 
 
 def groups_of(topology: Topology, document: dict[str, Any]) -> list[dict[str, Any]]:
