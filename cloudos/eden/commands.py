@@ -32,6 +32,18 @@ def connect(kind: type[client.Client], cloud: str | None, socket: Path | None) -
 
 def group(kind: type[client.Client], name: str, help: str) -> click.Group:
     """A group of commands whose context object is the client; it has the commands of jobs already."""
+    made = connected(kind, name, help)
+
+    @made.group("job", help="Long work: its state, what happened, its end.")
+    def job() -> None:
+        pass
+
+    job_commands(job)
+    return made
+
+
+def connected(kind: type[client.Client], name: str, help: str) -> click.Group:
+    """An empty group of commands whose context object is the client."""
 
     @click.group(name, help=help)
     @click.option("--cloud", help="Entry of clouds.yaml; else OS_CLOUD, or the OS_ variables.")
@@ -42,7 +54,6 @@ def group(kind: type[client.Client], name: str, help: str) -> click.Group:
         if not set(context.help_option_names) & set(sys.argv):  # who asks what a command does needs no cloud
             context.obj = connect(kind, cloud, socket)
 
-    _jobs(made)
     return made
 
 
@@ -83,10 +94,8 @@ def details(thing: dict[str, Any], as_json: bool = False) -> None:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _jobs(parent: click.Group) -> None:
-    @parent.group("job", help="Long work: its state, what happened, its end.")
-    def job() -> None:
-        pass
+def job_commands(job: click.Group) -> None:
+    """Add what can be done with jobs to a group whose context object is the client."""
 
     @job.command("list")
     @click.option("--state")

@@ -70,11 +70,13 @@ class Work:
     """What a job of one kind does. `run` gets a Run and returns a JSON result; an exception fails the job.
 
     cancelled: called after a cancel was noticed, to tidy up. timeout: seconds until the watchdog cancels it.
+    again: called in the transaction of a retry or resume with the job; raises Conflict where something is in the way.
     """
 
     run: Callable[[Run], Any]
     cancelled: Callable[[Run], None] | None = None
     timeout: float = 86400
+    again: Callable[[Session, Any], None] | None = None
 
 
 @dataclass(frozen=True)

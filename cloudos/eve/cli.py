@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cloudos import tosca
-from cloudos.eve import crosscheck, show, verbs
+from cloudos.eve import crosscheck, remote, show, verbs
 from cloudos.eve.given import inputs, resolver
 
 
@@ -50,3 +50,5 @@ def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | Non
 
 
 verbs.register(eve)
+eve.add_command(remote.topology)
+eve.add_command(remote.job)

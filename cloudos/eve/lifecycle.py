@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cloudos import home
 from cloudos.eve.compile import compile_topology
@@ -55,7 +56,8 @@ class Outcome:
 
 class Eve:
     """Lifecycles of topologies. `secrets`: name -> value, asked for when a run needs it; `on_progress`: gets
-    {"kind", "name", "node", "action", "done", "total"} as things happen; `cancelled` is asked now and then, and ends a run."""
+    {"kind", "name", "node", "action", "done", "total"} as things happen; `cancelled` is asked now and then, and ends a run;
+    `start_project`: starts Ansible, as cloudos.runs does."""
 
     def __init__(
         self,
@@ -63,8 +65,9 @@ class Eve:
         secrets: Secrets | None = None,
         on_progress: Callable[[dict], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        start_project: Callable[..., Any] = start.start_project,
     ):
-        self.states, self.cancelled = states or Directory(), cancelled
+        self.states, self.cancelled, self.start_project = states or Directory(), cancelled, start_project
         self.secrets, self.on_progress = secrets, on_progress or (lambda event: None)
 
     # Plans
@@ -180,7 +183,7 @@ class Eve:
         environment = {variable(name): value for name, value in values.items()}
         collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
         environment.update(start.settings(collections))
-        run = start.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments, self.cancelled)
+        run = self.start_project(project, "playbook.json", "inventory.json", follower.event, environment, arguments, self.cancelled)
         try:
             code = run.wait()
             follower.end(code, run.output())

@@ -137,6 +137,7 @@ def start_project(
         event_handler=handle,
         cancel_callback=cancelled,
         suppress_env_files=True,
+        settings={"pexpect_timeout": 1},  # seconds until a cancel is noticed while nothing is printed
         quiet=True,
     )
     return Project(thread, runner, directory)

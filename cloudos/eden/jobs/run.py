@@ -105,6 +105,18 @@ class Run:
             self._end(name, states.SUCCEEDED, result=result)
         return result
 
+    def note(self, name: str, state: str, progress: float, status: str | None = None) -> None:
+        """Set a task that goes on beside others, where something else than `do` drives it. Raises LostLease."""
+
+        def write(session: Session, job: Job) -> None:
+            task = _task(job, name)
+            task.started_at = task.started_at or now()
+            task.ended_at = now() if state in states.FINAL else None
+            task.state, task.progress, task.status = state, min(100, max(0, progress)), status
+            add_event(session, job, "task", task=name, state=state, progress=task.progress, status=status)
+
+        self.write(write)
+
     def event(self, kind: str, **facts: Any) -> None:
         """Tell something to those who watch the job."""
         self.write(lambda session, job: add_event(session, job, kind, **facts))

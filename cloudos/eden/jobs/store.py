@@ -119,6 +119,8 @@ class Jobs:
         verb = "resume" if keep else "retry"
         if states.INITIATED not in states.FOLLOWS[job.state]:
             raise NotInState(id=job.id, state=job.state, verb=verb, wanted="failed or cancelled")
+        if job.kind in self.works and (allowed := self.works[job.kind].again):
+            allowed(session, job)
         move(job, states.INITIATED)
         job.attempt, job.deaths, job.error, job.result = job.attempt + 1, 0, None, None
         job.started_at = job.ended_at = job.deadline = job.worker = job.leased_until = None

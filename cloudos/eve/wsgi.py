@@ -1,0 +1,6 @@
+"""The WSGI application: `gunicorn cloudos.eve.wsgi:application`."""
+
+from cloudos.eden.app import make_app
+from cloudos.eve.service import SERVICE
+
+application = make_app(SERVICE)
