@@ -105,6 +105,7 @@ class Build:
             build_constraints.write_text("\n".join(self.release.build_constraints) + "\n")
             with self._step("install the lock"):
                 tree.install(self.lock, build_constraints, own.wheel(work))
+                own.add_content(tree.site)
                 debian = tree.add_debian_data(work)
             with self._step("byte-compile"):
                 tree.prune()
