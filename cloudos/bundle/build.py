@@ -79,14 +79,15 @@ class Build:
     def make(self) -> bool:
         """Build the bundle unless it is current; True if it was built. Raises BundleError and leaves nothing half."""
         with locked(self.artifact.directory / ".lock"):  # one build at a time; the next one waits
-            if self.found() == self.inputs():
+            inputs = self.inputs()  # before: what is edited meanwhile makes the next build
+            if self.found() == inputs:
                 return False
             for left in self.artifact.directory.glob(".build-*"):
                 _discard(left)  # of a build that was killed: nobody else builds now
             work = Path(tempfile.mkdtemp(prefix=".build-", dir=self.artifact.directory))
             mask = os.umask(0o022)
             try:
-                self._build(work)
+                self._build(work, inputs)
             finally:
                 os.umask(mask)
                 shutil.rmtree(work)
@@ -98,7 +99,7 @@ class Build:
         The bundle itself stays: it holds none of those files, and is right when they are."""
         declared.check(self.services, self.plugins, self.release.series, self.artifact.path("options.json"))
 
-    def _build(self, work: Path) -> None:
+    def _build(self, work: Path, inputs: str) -> None:
         made = Artifact(work, self.artifact.patch_level, self.artifact.python)
         with Tree(work / "tree", made.patch_level, self.release.python).mount_point() as tree:
             build_constraints = work / "build-constraints.txt"
@@ -121,7 +122,7 @@ class Build:
             shutil.copy(self.lock, tree.root / "share" / "lock")
             with self._step("pack"):
                 tree.pack(made.path("sqfs"))
-            manifest = self._manifest(made, tree, heads)
+            manifest = self._manifest(made, tree, heads, inputs)
             made.path("manifest.json").write_text(json.dumps(manifest, indent=1))
         signing.sign(made.path("manifest.json"), signing.signing_key(self.home))
         for suffix in SUFFIXES:  # the signature comes last: without it the others are not a bundle
@@ -155,7 +156,7 @@ class Build:
             command = [tree.target / "bin" / program, *arguments]
             tree.inside(command, what=f"{schema.service}: {program} {' '.join(arguments)}", cwd=etc)
 
-    def _manifest(self, made: Artifact, tree: Tree, heads: dict) -> dict:
+    def _manifest(self, made: Artifact, tree: Tree, heads: dict, inputs: str) -> dict:
         return {
             "format": artifacts.FORMAT,
             "name": made.name,
@@ -163,7 +164,7 @@ class Build:
             "series": self.release.series,
             "python": made.python,
             "architecture": made.name.rpartition("-")[2],
-            "inputs": self.inputs(),
+            "inputs": inputs,
             "files": {
                 "squashfs": artifacts.describe(made.path("sqfs")),
                 "sbom": artifacts.describe(made.path("cdx.json")),
