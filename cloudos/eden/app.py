@@ -96,8 +96,9 @@ class Application:
             guard.demand(f"{self.service.name}:{route.policy}")
         request = flask.request
         fixed = {
-            "query": self.schemas.query(request.args.items(multi=True), route.query), "body": self._body(route), "path": self._path(path),
-            "headers": self._headers(route), "accepts": self._accepts(route), "media": request.mimetype or None,
+            "query": self.schemas.query(request.args.items(multi=True), route.query, route.needs),
+            "body": self._body(route), "path": self._path(path), "headers": self._headers(route), "accepts": self._accepts(route),
+            "media": request.mimetype or None,
             "if_match": _tags("If-Match"), "last_event": request.headers.get("Last-Event-ID"),
         }  # fmt: skip
 

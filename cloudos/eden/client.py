@@ -152,7 +152,9 @@ def local(kind: type[Client], path: Path | None = None, **options: Any) -> Clien
     path = path or home.root() / kind.service_type / "api.sock"
     web = requests.Session()
     web.mount("http+unix://", _UnixAdapter())
-    return kind(Session(auth=noauth.NoAuth(), session=web), endpoint=f"http+unix://{quote(str(path), safe='')}", **options)
+    # keystoneauth1 fills endpoints in by %, so that one of our own is written twice.
+    endpoint = f"http+unix://{quote(str(path), safe='')}".replace("%", "%%")
+    return kind(Session(auth=noauth.NoAuth(), session=web), endpoint=endpoint, **options)
 
 
 def _failure(answer: requests.Response) -> Failure:

@@ -55,7 +55,7 @@ def _operation(route: Route, path: str, number: int) -> dict[str, Any]:
 def _parameters(route: Route, path: str) -> list[dict[str, Any]]:
     found = [{"name": name, "in": "path", "required": True, "schema": KINDS.get(kind, KINDS[None])}
              for kind, name in ((kind or None, name) for kind, name in PARAMETER.findall(path))]  # fmt: skip
-    found += _of("query", route.query)
+    found += [{**one, "required": one["name"] in route.needs} for one in _of("query", route.query)]
     headers: dict[str, dict] = dict(route.headers)
     if route.matches:
         headers["If-Match"] = {"type": "string", "maxLength": 200}

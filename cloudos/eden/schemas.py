@@ -26,8 +26,8 @@ class Schemas:
         if errors:
             raise BadRequest(what=what, errors=[told(error) for error in errors[:MOST_ERRORS]])
 
-    def query(self, given: Iterable[tuple[str, str]], schemas: Mapping[str, dict]) -> dict[str, Any]:
-        """The parameters of a query in the types that their schemas name. Unknown, repeated and wrong ones raise BadRequest."""
+    def query(self, given: Iterable[tuple[str, str]], schemas: Mapping[str, dict], needs: Iterable[str] = ()) -> dict[str, Any]:
+        """The parameters of a query in the types that their schemas name. Unknown, repeated, wrong and missing ones raise BadRequest."""
         values: dict[str, Any] = {}
         errors = []
         for name, text in given:
@@ -39,6 +39,7 @@ class Schemas:
                 errors.append({"pointer": name, "message": "is there twice; send it once"})
             else:
                 values[name] = converted(text, schemas[name])
+        errors += [{"pointer": name, "message": "is missing"} for name in needs if name not in values]
         for name, value in values.items():
             errors += [told(error, name) for error in self._validator(schemas[name]).iter_errors(value)]
         if errors:

@@ -38,9 +38,9 @@ class Route:
     """One line of the table: a verb and a path, who may, what comes in, what goes out, and who does it.
 
     role: the least role for it, or None for everybody, without a token. `policy` is the rule's name behind the colon.
-    query: name -> schema. body: schema of a JSON body; `takes` names other media types, whose body reaches the handler as bytes.
-    gives: media types of the answer. answer: schema of a JSON answer. matches: changes want If-Match.
-    also: other paths of the same. audited: None means every verb but GET. opened_by: a switch in [api] that drops the role.
+    query: name -> schema; those in `needs` must be there. body: schema of a JSON body; `takes` names other media types, whose
+    body reaches the handler as bytes. gives: media types of the answer. answer: schema of a JSON answer. matches: changes want
+    If-Match. also: other paths of the same. audited: None means every verb but GET. opened_by: a switch in [api] that drops the role.
     """
 
     verb: str
@@ -50,6 +50,7 @@ class Route:
     summary: str
     role: str | None = "reader"
     query: Mapping[str, dict] = field(default_factory=dict)
+    needs: Sequence[str] = ()
     headers: Mapping[str, dict] = field(default_factory=dict)
     body: dict | None = None
     takes: Sequence[str] = (JSON,)

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cloudos.eden import paging
+from cloudos.eden import paging, routes
 from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
+from cloudos.eden.models import Audit
 from cloudos.eden.policy import CHANGE
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
@@ -85,13 +86,24 @@ def stored(call: Call, name: str | None, kind: str | None, scope: str, upload: s
     storing.tagged(document, tags or [])
     call.session.add(document)
     call.session.flush()
-    made, _ = storing.add_revision(call.session, call.context, document, upload)
+    made, _ = keep(call, document, upload)
     if kind is None:
         document.type = guessed(made)
     call.session.flush()
     call.audit.update(target=f"document/{document.id}", name=document.name, sha256=made.sha256)
     body = {**show(document), "version": show_version(made)}
     return Answer(body, 201, {"Location": f"{LIST}/{document.id}"}, etag=etag(document))
+
+
+def keep(call: Call, document: Document, upload: storing.Upload) -> tuple[Revision, bool]:
+    """A new revision within the project's quota; (the newest, False) where it has the content already."""
+    call.runtime.quotas.demand(call.session, document.project_id, "bytes", len(upload.content))
+    return storing.add_revision(call.session, call.context, document, upload)
+
+
+def story(call: Call) -> dict:
+    """Who did what to a document."""
+    return routes.audit_page(call, Audit.target == f"document/{find(call, deleted=True).id}")
 
 
 def guessed(made: Revision) -> str:

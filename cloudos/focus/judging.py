@@ -156,8 +156,11 @@ def _names(template: Template) -> set[tuple[str, str]]:
 
 
 def defined(content: bytes, format: str) -> set[tuple[str, str]]:
-    """Types that a document defines, and the profile that it is, read from its text alone."""
-    if format != "tosca":
+    """Types that a document defines, and the profile that it is, read from its text alone.
+
+    Collections of types without a version, as the normative ones come, count as well.
+    """
+    if format not in ("tosca", "yaml"):
         return set()
     root = parse(content, Source("content", modern=False), Problems(), LIMITS)
     found: set[tuple[str, str]] = set()

@@ -49,7 +49,7 @@ def update(call: Call) -> Answer:
         message = f"has neither a body nor a header {NAME}, {TYPE} or {SCOPE}"
         raise BadRequest(what="The request", errors=[{"pointer": "/", "message": message}])
     if call.body:
-        storing.add_revision(call.session, call.context, document, _upload(call))
+        documents.keep(call, document, _upload(call))
     if NAME in given or SCOPE in given:
         scope = _scope(given[SCOPE]) if SCOPE in given else document.scope
         call.guard.demand("eden:change", {**document.target(), "scope": scope})

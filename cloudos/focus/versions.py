@@ -12,7 +12,7 @@ from cloudos.eden.db import now
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
 from cloudos.focus import csar, difference, judging, storing
-from cloudos.focus.documents import LIST, etag, find, show_version, upload_of
+from cloudos.focus.documents import LIST, etag, find, keep, show_version, upload_of
 from cloudos.focus.models import Content, Document, Revision, Use
 from cloudos.focus.problems import NotComparable, NotPublishable, NotText, Revoked, StateRefused, UnsafeContent
 from cloudos.focus.resolving import FocusResolver, revision, shown
@@ -54,7 +54,7 @@ def add(call: Call) -> Answer:
 
 def added(call: Call, document: Document, upload: storing.Upload) -> Answer:
     """The answer to a version that was added, or was there."""
-    found, new = storing.add_revision(call.session, call.context, document, upload)
+    found, new = keep(call, document, upload)
     call.session.flush()
     call.audit.update(version=found.version, sha256=found.sha256)
     where = f"{LIST}/{document.id}/versions/{found.version}"

@@ -5,6 +5,7 @@ Keystone is not there: a layer does what keystonemiddleware does once Keystone h
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -13,16 +14,22 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
+import sqlalchemy as sa
 from werkzeug.serving import make_server
 
 from cloudos.eden import auth, config
 from cloudos.eden.app import make_app
 from cloudos.eden.jobs.worker import work_once
+from cloudos.eden.runtime import Runtime
 
+MIGRATED = {}
+# Of MariaDB, to prove all of this on it: mysql+pymysql://user:password@127.0.0.1:3306/; every service gets a database of its own.
+SERVER = os.environ.get("CLOUDOS_TEST_DATABASE")
 ROOT = Path(__file__).parents[2]
 WORKER = "import sys; from cloudos.eden import config; from cloudos.eden.jobs.worker import run; from {module} import SERVICE; " \
          "run(SERVICE, config.load(SERVICE, [sys.argv[1]]))"  # fmt: skip
@@ -114,14 +121,43 @@ def write_conf(directory, data=None, **groups):
     return path
 
 
+def _database():
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(SERVER)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+    engine.dispose()
+    return f"{SERVER}{name}?charset=utf8mb4"
+
+
+def _migrated(service):
+    """A database with the newest schema, made once."""
+    if service.name not in MIGRATED:
+        MIGRATED[service.name] = _migrate(service)
+    return MIGRATED[service.name]
+
+
+def _migrate(service):
+    directory = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, directory)
+    runtime = Runtime(service, config.load(service, [str(write_conf(directory))]))
+    runtime.db_sync()
+    runtime.close()
+    return directory / "data.db"
+
+
 def serve(service, module, directory, monkeypatch, **groups):
     """Start the service in a thread; a generator, as fixtures are."""
     monkeypatch.setattr(auth, "Keystone", lambda application, conf: Tokens(application, conf))
     # In memory, where writing it down costs nothing.
     data = tempfile.mkdtemp(dir="/dev/shm") if os.path.isdir("/dev/shm") else directory
+    if SERVER:
+        groups = {**groups, "database": {"connection": _database(), "max_retries": 0}}
     path = write_conf(directory, data, **groups)
     conf = config.load(service, [str(path)])
-    app = make_app(service, conf, migrate=True)
+    if not SERVER:
+        shutil.copy(_migrated(service), Path(data) / "data.db")
+    app = make_app(service, conf, migrate=bool(SERVER))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     served = Served(f"http://127.0.0.1:{server.port}", app, path, directory, module)

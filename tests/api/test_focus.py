@@ -196,7 +196,8 @@ def test_states_lead_one_way(ann):
     gone = ann.get(content)
     assert (gone.status_code, gone.json()["code"]) == (410, "version.revoked") and "it leaks." in gone.json()["detail"]
     assert ann.get(content, revoked=True).content == PLAIN
-    assert "was revoked" in ann.caller.post("/v1/validate", data=b"tosca_definitions_version: tosca_simple_yaml_1_3\nimports: [one@1]\n").text
+    importer = b"tosca_definitions_version: tosca_simple_yaml_1_3\nimports: [one@1]\n"
+    assert "was revoked" in ann.caller.post("/v1/validate", data=importer).text
 
 
 def test_names_are_unique_where_they_meet(ann, bob, served):
@@ -226,7 +227,8 @@ def test_search_by_everything(ann):
     broken = ann.made(WRONG, name="broken", type="resource_binding")
     ann.send("PUT", broken, json={"properties": {"tier": "gold"}})
     found = {
-        "q=Web port": ["shop", "types.yaml"], "q=SELLS": ["shop"], "q=8080": ["shop"], "q=no such word": [], "tag=base": ["shop", "types.yaml"],
+        "q=Web port": ["shop", "types.yaml"], "q=SELLS": ["shop"], "q=8080": ["shop"], "q=no such word": [],
+        "tag=base": ["shop", "types.yaml"],
         "tag=base&tag=web": ["shop"], "name_like=yam": ["types.yaml"], "uses_type=my.nodes.Web": ["shop"],
         "defines_type=my.nodes.Web": ["types.yaml"], "type=resource_binding": ["broken"], "valid=false": ["broken"],
         "type=infrastructure_type": ["types.yaml"], "property=tier=gold": ["broken"], "property=tier=tin": [], "state=published": [],
@@ -240,7 +242,8 @@ def test_search_by_everything(ann):
 
 
 def test_archives_in_and_out(ann):
-    archive = csar(main_yaml=TOPOLOGY, types_yaml=TYPES)
+    meta = b"TOSCA-Meta-File-Version: 1.1\nCSAR-Version: 1.1\nCreated-By: ann\nEntry-Definitions: main.yaml\n"
+    archive = csar(main_yaml=TOPOLOGY, types_yaml=TYPES, **{"TOSCA-Metadata__TOSCA.meta": meta})
     document = ann.made(archive, name="packed.csar")
     version = ann.get(f"documents/{document}/versions/1").json()
     assert (version["format"], version["valid"], version["content_type"]) == ("csar", True, "application/yaml")
@@ -248,7 +251,8 @@ def test_archives_in_and_out(ann):
     assert ann.names(q="my.nodes.Web") == ["packed.csar"]
     tar = ann.get(f"documents/{document}/versions/1/csar", **{"as": "tar"}).content
     with tarfile.open(fileobj=io.BytesIO(tar)) as found:
-        assert sorted(found.getnames()) == ["main.yaml", "types.yaml"] and found.extractfile("main.yaml").read() == TOPOLOGY
+        assert sorted(found.getnames()) == ["TOSCA-Metadata/TOSCA.meta", "main.yaml", "types.yaml"]
+        assert found.extractfile("main.yaml").read() == TOPOLOGY
     assert ann.made(tar, name="as tar")
 
 
@@ -305,8 +309,8 @@ def test_originals_paths(ann):
     made = ann.caller.post("/1/document_list", data=b"<t/>", headers=meta)
     assert made.status_code == 201, made.text
     record = made.json()
-    assert set(record) == {"id", "name", "type", "scope", "properties", "versions", "default_version", "created_at", "updated_at", "user_id",
-                           "project_id", "domain_id", "uri"}  # fmt: skip
+    assert set(record) == {"id", "name", "type", "scope", "properties", "versions", "default_version", "created_at", "updated_at",
+                           "user_id", "project_id", "domain_id", "uri"}  # fmt: skip
     assert (record["scope"], record["versions"]) == ("user_project", [{"version": 1, "size": 4, "content_type": "application/xml"}])
     path = f"/1/document_list/{record['id']}"
     assert ann.caller.get(path).content == b"<t/>"
@@ -319,17 +323,26 @@ def test_originals_paths(ann):
     assert ann.caller.delete(path).status_code == 204 and ann.caller.get(path).status_code == 404
 
 
-def test_audit_tells_the_story_of_a_document(ann):
+def test_audit_tells_the_story_of_a_document(ann, bob):
     document = ann.made(name="one")
     ann.add(document, WRONG)
     ann.send("DELETE", document, "/versions/2")
     ann.send("DELETE", document)
-    records = ann.get("audit", target=f"document/{document}").json()["records"]
+    records = ann.get(f"documents/{document}/audit").json()["records"]
     assert [one["action"] for one in reversed(records)] == ["document:create", "version:create", "version:delete", "document:delete"]
     assert records[-1]["facts"]["sha256"] == hashlib.sha256(PLAIN).hexdigest()
+    assert bob.get(f"documents/{document}/audit").status_code == 404 and bob.get("audit").json()["records"] == []
 
 
 @pytest.mark.parametrize("served", [{"quota": {"documents": 1}}], indirect=True)
 def test_quota_counts_documents(ann):
     ann.made(name="one")
     assert ann.store(name="two").json()["code"] == "quota.exceeded"
+
+
+@pytest.mark.parametrize("served", [{"quota": {"bytes": 2 * len(PLAIN)}}], indirect=True)
+def test_quota_counts_bytes_of_all_versions(ann):
+    document = ann.made(name="one")
+    assert ann.add(document, PLAIN[:-1]).status_code == 201
+    assert ann.add(document, PLAIN).json()["code"] == "quota.exceeded"
+    assert ann.caller.put(f"/1/document_list/{document}", data=PLAIN, headers={"Content-Type": "text/plain"}).status_code == 403

@@ -23,4 +23,4 @@ def test_every_route_is_described(served):
 def test_no_request_makes_it_fail(served):
     ann = served.as_("ann", "p1", "architect")
     ann.post("/v1/notes", json={"text": "x"})
-    fuzz(served, ann, examples=12)
+    fuzz(served, ann, examples=6)
