@@ -82,6 +82,7 @@ class _Project:
     def __init__(self, plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None, base: Path):
         self.plan, self.state, self.pools, self.directory, self.tree, self.base = plan, state, pools, directory, tree, base
         self.digest = ""
+        self.reached: set[tuple[str, bool]] = set()  # servers that earlier stages have waited for and given the files
 
     def write(self) -> None:
         calls = [self._call(stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
@@ -148,11 +149,15 @@ class _Project:
         arguments = _resource(self.plan, stage, name).arguments
         if stage.down:
             return {"hosts": arguments["hosts"], "how": {"kind": "none"}, **arguments["undo"]}
-        return {"how": {"kind": "none"}, **arguments}
+        if "how" not in arguments:  # it only stands for what undoes it, and nobody need be reached for it
+            return {**arguments, "how": {"kind": "none"}, "hosts": {}}
+        return dict(arguments)
 
     def _operations(self, number: int, stage: Stage) -> Iterator[dict]:
         calls = {name: self._call(stage, name) for name in stage.names}
-        hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()}
+        hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()
+                 if (host, stage.down) not in self.reached}  # fmt: skip
+        self.reached.update((host, stage.down) for host in hosts)
         if hosts:
             yield {"name": f"Stage {number}: servers", "hosts": "localhost", "gather_facts": False,
                    "tasks": [self._add_host(host, login) for host, login in sorted(hosts.items())]}  # fmt: skip
@@ -169,7 +174,7 @@ class _Project:
             if how["kind"] == "ansible":
                 how["kind"], how["content"] = self._ansible(how["file"], name, play["hosts"])
             if how["kind"] == "playbook":
-                variables = {**play.pop("vars"), "eve_files": self._remote(), **inputs}
+                variables = {**play.pop("vars"), **inputs}
                 yield {"name": f"{name}: playbook", "import_playbook": how["content"], "vars": variables, "tags": tags}
             yield {**play, **call_tasks(name, call, how, inputs, self._remote())}
 
@@ -198,7 +203,9 @@ class _Project:
         wanted = "{{ [" + ", ".join(jinja(one).removeprefix("{{ ").removesuffix(" }}") for one in addresses) + "] | select | first }}"
         arguments = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + str(self.base / "known_hosts")
         variables = {"name": _host(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
-                     "ansible_ssh_common_args": arguments, "ansible_python_interpreter": "auto_silent"}  # fmt: skip
+                     "ansible_ssh_common_args": arguments, "ansible_python_interpreter": login.get("python", "auto_silent")}  # fmt: skip
+        if port := login.get("port"):
+            variables["ansible_port"] = port
         if connection := login.get("connection"):
             variables["ansible_connection"] = connection
             if connection == "local":

@@ -74,7 +74,7 @@ def call_tasks(name: str, call: Mapping[str, Any], how: Mapping[str, Any], input
     tell = remember(name, call.get("outputs", ()), how["kind"])
     if how["kind"] == "script":
         return {"tasks": [_script(name, call, how, inputs, remote), tell]}
-    variables, tags = {"eve_operation": name, "eve_files": remote, **inputs}, [f"op:{call['operation']}"]
+    variables, tags = {"eve_operation": name, **inputs}, [f"op:{call['operation']}"]
     if how["kind"] == "role":
         role = how["name"] if "name" in how else "{{ playbook_dir }}/" + how["content"]
         include = {"name": f"{name}: role", "ansible.builtin.include_role": {"name": role, "apply": {"tags": tags}}, "tags": tags}

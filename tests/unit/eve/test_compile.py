@@ -144,3 +144,29 @@ def test_every_problem_is_told_at_once_with_its_place(compiled):
 def test_the_same_template_gives_the_same_graph(compiled):
     first, second = compiled(SHOP), compiled(SHOP)
     assert [one.to_json() for one in first.resources.values()] == [one.to_json() for one in second.resources.values()]
+
+
+BALANCER = """
+    lb:
+      type: cloudos.nodes.LoadBalancer
+      properties: {image: debian, flavor: small, port: 80, member_port: 8080%s}
+      requirements: [{network: segment}, {member: web}]
+"""
+
+
+def test_a_load_balancer_is_haproxy_that_knows_every_member(compiled):
+    graph = compiled(SHOP + BALANCER % "", instances={"web": 2})
+    configure = graph.resources["lb:configure"].arguments
+    assert configure["how"] == {"kind": "role", "name": "load_balancer"} and list(configure["hosts"]) == ["lb"]
+    assert configure["inputs"]["load_balancer_members"] == [
+        {"name": name, "address": {"$attribute": [f"{name}_segment_port", "ip_address"]}, "port": 8080} for name in ("web", "web-2")
+    ]
+    assert {"web_segment_port", "lb", "lb_segment_port"} <= graph.resources["lb:configure"].before()
+
+
+def test_a_shared_load_balancer_needs_no_server_and_leaves_again(compiled):
+    graph = compiled(SHOP + (BALANCER % ", shared_address: 192.0.2.80").replace("{network: segment}, ", ""))
+    assert "lb" not in graph.resources
+    assert graph.resources["lb:configure"].arguments["hosts"] == {"lb": {"address": ["192.0.2.80"], "user": "debian"}}
+    assert graph.resources["lb:create"].arguments["undo"]["inputs"] == {
+        "load_balancer_name": "shop-lb", "load_balancer_state": "absent"}  # fmt: skip

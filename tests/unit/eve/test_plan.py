@@ -120,3 +120,11 @@ def test_state_is_one_document_that_reads_back(compiled, tmp_path):
 def test_levels_of_a_reversed_graph_go_backwards():
     edges = {"a": set(), "b": {"a"}, "c": {"b"}}
     assert levels(reverse(edges)) == [["c"], ["b"], ["a"]]
+
+
+def test_a_load_balancer_learns_of_new_members(compiled, pools):
+    balancer = "    lb: {type: cloudos.nodes.LoadBalancer, properties: {image: a, flavor: b}, requirements: [{member: web}]}\n"
+    plan = make_plan(deployed(compiled(SHOP + balancer)), compiled(SHOP + balancer, instances={"web": 2}), pools)
+    assert actions(plan)["lb:configure"] == "run"
+    back = make_plan(deployed(compiled(SHOP + balancer, instances={"web": 2})), compiled(SHOP + balancer), pools)
+    assert [stage.down for stage in back.stages] == [False, True], "it forgets a member before the member goes"
