@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from cloudos.eden import config
 from cloudos.eden.db import Base
+from cloudos.eden.jobs.run import WorkFailed
 from cloudos.eden.policy import SCOPES
 from cloudos.eve import authority
 from cloudos.eve.models import Kept, StateDocument, StoredPlan, Topology
@@ -236,17 +237,28 @@ def test_refusal_of_keystone_is_told_and_nothing_begins(house, keystone):
     assert house.get("/v1/topologies")["topologies"] == [] and house.get("/v1/jobs")["jobs"] == []
 
 
-def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(monkeypatch):
-    class Fake:
-        def token(self, pool):
-            return {"token": f"token-of-{pool}", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "expires_at": ""}
+def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
+    """The caller's token, which may have ended, and beside it Eve's own."""
+    asked = []
 
-    monkeypatch.setattr(authority.neighbours, "as_service", lambda conf, kind, token: Fake())
-    conf = config.make(SERVICE)
-    conf(args=[], project="eve", default_config_files=[])
-    clouds = yaml.safe_load(authority.clouds(conf, {"far": {"source": "graffiti", "ref": "7"}, "d": {"source": "operator"}}, None, "t"))
+    def graffiti(environ, start_response):
+        asked.append((environ["PATH_INFO"], environ["HTTP_X_AUTH_TOKEN"], environ["HTTP_X_SERVICE_TOKEN"]))
+        told = {"token": "of-pool", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "expires_at": ""}
+        return Response(json.dumps(told))(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, graffiti)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.port}"
+    groups = {"eve": {"graffiti_endpoint": url}, "keystone_authtoken": {"auth_type": "admin_token", "endpoint": url, "token": "of-eve"}}
+    conf = config.load(SERVICE, [str(kit.write_conf(tmp_path, **groups))])
+    pools = {"far": {"source": "graffiti", "ref": "7"}, "d": {"source": "operator"}}
+    clouds = yaml.safe_load(authority.clouds(conf, pools, None, "of-ann"))
+    server.shutdown()
+    assert asked == [("/v1/resource_pools/7/token", "of-ann", "of-eve")]
     assert clouds == {"clouds": {"far": {"auth_type": "v3token", "region_name": "R",
-                                         "auth": {"auth_url": "https://far/v3", "token": "token-of-7", "project_id": "p"}}}}  # fmt: skip
+                                         "auth": {"auth_url": "https://far/v3", "token": "of-pool", "project_id": "p"}}}}  # fmt: skip
+    with pytest.raises(WorkFailed, match="Graffiti gives no access to pool far"):
+        authority.clouds(conf, pools, None, "of-ann")
 
 
 def test_new_keys_open_what_old_ones_closed(served):
