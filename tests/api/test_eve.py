@@ -86,7 +86,7 @@ def test_heal_makes_what_is_missing(worked):
 def test_cancel_in_the_middle_leaves_what_undeploy_cleans(worked):
     house = worked
     path, job = house.deploy("shop", design("one", "two", "three", "four", seconds=1))
-    kit.until(lambda: ["made", "one"] in [line[:2] for line in house.journal()])
+    kit.until(lambda: ["made", "one"] in [line[:2] for line in house.journal()], 90)
     assert house.ann.post(f"/v1/jobs/{job}/cancel").status_code == 202
     house.ended(job, "cancel-succeeded")
     mark = house.get(path)["mark"]
@@ -103,7 +103,7 @@ def test_cancel_in_the_middle_leaves_what_undeploy_cleans(worked):
 def test_a_killed_workers_deployment_goes_on_with_no_second_copy(house):
     path, job = house.deploy("shop", design("one", "two", "three", seconds=3))
     first = house.worker()
-    kit.until(lambda: ["begin", "one"] in [line[:2] for line in house.journal()])
+    kit.until(lambda: ["begin", "one"] in [line[:2] for line in house.journal()], 90)
     house.worker()
     kit.until(lambda: ["begin", "two"] in [line[:2] for line in house.journal()])
     first.send_signal(signal.SIGKILL)
