@@ -21,7 +21,7 @@ from cloudos.bundle.schemas import Schema
 from cloudos.bundle.tree import Tree
 from cloudos.home import locked
 
-RECIPE = ("build.py", "tree.py", "schemas.py", "assets.py", "inside/options.py", "inside/snapshot.py", "inside/strip.py")
+RECIPE = ("build.py", "tree.py", "own.py", "schemas.py", "assets.py", "inside/options.py", "inside/snapshot.py", "inside/strip.py")
 SUFFIXES = ("sqfs", "options.json", "cdx.json", "manifest.json", "manifest.json.sig")
 
 

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from importlib import metadata, resources
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -113,8 +112,3 @@ class Pool:
     def mapping(self) -> Mapping:
         """What the provider can make."""
         return provider(self.provider)
-
-
-def data_directory(name: str) -> Path:
-    """A directory of this package, such as `profiles`."""
-    return Path(str(resources.files("cloudos.eve").joinpath(name)))
