@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudos.eve.graph import OPERATION, Resource
@@ -142,12 +143,12 @@ class _Lifecycle:
 
 
 def _standard(interfaces: Mapping[str, Interface]) -> dict[str, Operation]:
-    """Operations by name; the normative interfaces, whatever they are called, before others."""
+    """Operations by name, with the inputs of their interfaces; the normative interfaces, whatever they are called, before others."""
     found: dict[str, Operation] = {}
     for interface in sorted(interfaces.values(), key=lambda one: not _normative(one)):
         for name, operation in interface.operations.items():
             if name not in found or (implemented(operation) and not implemented(found[name])):
-                found[name] = operation
+                found[name] = replace(operation, values={**interface.values, **operation.values})
     return found
 
 

@@ -93,8 +93,7 @@ class Belongings:
             if name in self._kept:
                 private(self.folder / name, self._kept[name])
         if FILES in self._kept:
-            with tarfile.open(fileobj=io.BytesIO(self._kept[FILES])) as archive:
-                archive.extractall(self.folder / FILES, filter="data")
+            _unpack(self._kept[FILES], self.folder / FILES)
 
     def key(self) -> str:
         """The public key for servers; a new pair is kept before anybody uses it."""
@@ -152,3 +151,13 @@ def _packed(folder: Path) -> bytes | None:
             info.size, info.mode = path.stat().st_size, path.stat().st_mode & 0o777
             archive.addfile(info, io.BytesIO(path.read_bytes()))
     return target.getvalue()
+
+
+def _unpack(packed: bytes, folder: Path) -> None:
+    """Write what `_packed` has packed, whose names are its own."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for entry in archive:
+            path = folder / entry.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.extractfile(entry).read())
+            path.chmod(entry.mode)

@@ -14,8 +14,10 @@ from cloudos.eden.commands import as_json, details, group, table, told
 from cloudos.eden.policy import SCOPES
 from cloudos.focus.client import Failure, Focus
 from cloudos.focus.storing import TYPES
+from cloudos.tosca.archive import packed_directory
 
 focus = group(Focus, "focus", "The repository of topology documents.")
+ARCHIVE = "application/zip"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -34,12 +36,12 @@ def found(service: Focus, name: str) -> tuple[dict[str, Any], int]:
 
 def media(path: Path) -> str:
     """The media type of a file, by its name."""
-    own = {".yaml": "application/yaml", ".yml": "application/yaml", ".tosca": "application/yaml", ".csar": "application/zip"}
+    own = {".yaml": "application/yaml", ".yml": "application/yaml", ".tosca": "application/yaml", ".csar": ARCHIVE}
     return own.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 @focus.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", help="Without it, the file's name.")
 @click.option("--type", "kind", type=click.Choice(TYPES))
 @click.option("--scope", type=click.Choice(SCOPES), default="private-project", show_default=True)
@@ -52,17 +54,20 @@ def media(path: Path) -> str:
 @click.pass_obj
 @told
 def store(service: Focus, file: Path, name: str | None, kind: str | None, as_json: bool, **facts: Any) -> None:
-    """Store a file: as a new document, or as a new version of the document that has the name. Exits with 1 if it has errors."""
+    """Store a file, or a directory as an archive: as a new document, or as a new version of the one that has the name.
+
+    Exits with 1 if it has errors.
+    """
     for option in ("tag", "reference"):
         facts[option] = list(facts[option])
-    content = file.read_bytes()
-    name = name or file.name
+    content, content_type = (packed_directory(file), ARCHIVE) if file.is_dir() else (file.read_bytes(), media(file))
+    name = name or file.resolve().name
     known = next((one for one in service.search(name=name) if one["scope"] == facts["scope"]), None)
     if known:
-        version = service.add(known["id"], content, media(file), **{key: facts[key] for key in ("label", "comment", "reference")})
+        version = service.add(known["id"], content, content_type, **{key: facts[key] for key in ("label", "comment", "reference")})
         document = known["id"]
     else:
-        made = service.store(content, media(file), name=name, type=kind, **facts)
+        made = service.store(content, content_type, name=name, type=kind, **facts)
         document, version = made["id"], made["version"]
     details({"id": document, "name": name, **version}, as_json)
     if not version["valid"]:

@@ -7,16 +7,14 @@ import hashlib
 import io
 import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from cloudos.focus.models import Revision
 from cloudos.focus.problems import NotComparable
-from cloudos.tosca.archive import open_archive
+from cloudos.tosca.archive import open_archive, zipped
 
 MEDIA = {"zip": "application/zip", "tar": "application/gzip"}
-EPOCH = (1980, 1, 1, 0, 0, 0)
 LARGEST = 200_000_000
 
 
@@ -68,12 +66,9 @@ def _import_name(url: str) -> str:
 
 
 def _pack(files: dict[str, bytes], kind: str) -> bytes:
-    target = io.BytesIO()
     if kind == "zip":
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in sorted(files.items()):
-                archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-        return target.getvalue()
+        return zipped(files)
+    target = io.BytesIO()
     with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in sorted(files.items()):
             info = tarfile.TarInfo(name)

@@ -19,6 +19,10 @@ from cloudos.eden.policy import SCOPES
 from cloudos.graffiti.client import STANDARD, Focus, Graffiti
 from cloudos.graffiti.joint import POLICIES
 from cloudos.graffiti.sources import SOURCES, Unloadable
+from cloudos.tosca.archive import open_archive
+from cloudos.tosca.resolver import Refused
+
+LARGEST = 10_000_000  # bytes of one file of a template
 
 graffiti = group(Graffiti, "graffiti", "What clouds can do: dictionary, directory, binding.")
 scope_option = click.option("--scope", type=click.Choice(SCOPES), default="private-project", show_default=True, help="Who sees it.")
@@ -246,14 +250,22 @@ def verify(service: Graffiti, binding: str, as_json: bool) -> None:
 
 
 def _request(file: Path, inputs: Any, prefer: str | None, span: str | None) -> dict[str, Any]:
-    """The request of a file: its own `requirements`, or, of a TOSCA template, the file with those beside it that it may import."""
-    document = _yaml(file.read_text())
+    """The request of a file: its own `requirements`, or the YAML files of a TOSCA template: those beside it, or of its archive."""
     policy = {key: value for key, value in (("prefer", prefer), ("span", span)) if value}
-    if isinstance(document, dict) and "requirements" in document and "tosca_definitions_version" not in document:
+    try:
+        tree = open_archive(file)
+        if tree:
+            texts = {name: tree.read(name, LARGEST).decode() for name in tree.names() if name.endswith((".yaml", ".yml", ".tosca"))}
+            template = {"files": texts, "entry": tree.entry()}
+        else:
+            document = _yaml(file.read_text())
+            near = [one for one in sorted(file.parent.glob("*.y*ml")) if one.is_file()]
+            template = {"files": {one.name: one.read_text() for one in near}, "entry": file.name}
+    except (Refused, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file}: {error}. Give a TOSCA template, its archive, or a YAML file with `requirements`.") from error
+    if not tree and isinstance(document, dict) and "requirements" in document and "tosca_definitions_version" not in document:
         body = document
     else:
-        near = [one for one in sorted(file.parent.glob("*.y*ml")) if one.is_file()]
-        template = {"files": {one.name: one.read_text() for one in near}, "entry": file.name}
         body = {"template": {**template, **({"inputs": yaml.safe_load(inputs)} if inputs else {})}}
     return {**body, **({"policy": {**(body.get("policy") or {}), **policy}} if policy else {})}
 

@@ -12,13 +12,14 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from cloudos.tosca.resolver import Refused, Tree
 
+EPOCH = (1980, 1, 1, 0, 0, 0)
 META = ("TOSCA-Metadata/TOSCA.meta", "TOSCA.meta")
 READ_ERRORS = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
 CHUNK = 1 << 20
@@ -125,6 +126,21 @@ def open_archive(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> Archive
     except READ_ERRORS as error:
         raise Refused("archive.broken", f"cannot be read: {error}", "Pack it again.") from error
     return None
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive of files by name; the same files give the same bytes."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+    return target.getvalue()
+
+
+def packed_directory(path: Path) -> bytes:
+    """The zip archive of a directory's files, without hidden ones."""
+    names = sorted(one.relative_to(path) for one in path.rglob("*") if one.is_file())
+    return zipped({name.as_posix(): (path / name).read_bytes() for name in names if not any(part.startswith(".") for part in name.parts)})
 
 
 def meta_block(content: bytes, name: str) -> dict[str, str]:

@@ -118,6 +118,30 @@ def test_operations_run_in_the_order_of_the_lifecycle(compiled):
     assert graph.resources["db:create"].arguments["undo"]["how"]["file"] == "d.sh"
 
 
+def test_an_operation_gets_the_inputs_of_its_interface(compiled):
+    graph = compiled("""
+        server: {type: tosca.nodes.Compute}
+        app:
+          type: my.App
+          properties: {greeting: Hello}
+          interfaces: {Standard: {operations: {start: {inputs: {port: 81}}}}}
+          requirements: [{host: server}]
+    """, types="""
+        node_types:
+          my.App:
+            derived_from: tosca.nodes.SoftwareComponent
+            properties: {greeting: {type: string}}
+            interfaces:
+              Standard:
+                inputs:
+                  greeting: {type: string, default: {get_property: [SELF, greeting]}}
+                  port: {type: integer, default: 80}
+                operations: {create: a.sh, start: b.sh}
+    """)  # fmt: skip
+    assert graph.resources["app:create"].arguments["inputs"] == {"greeting": "Hello", "port": 80}
+    assert graph.resources["app:start"].arguments["inputs"] == {"greeting": "Hello", "port": 81}
+
+
 def test_run_time_values_become_references(compiled):
     graph = compiled(SHOP + APP_NODE, types=APP, declared="    password: {type: string, default: '${secret:shop/password}'}",
                      outputs="    url: {value: {concat: ['http://', {get_attribute: [web, public_address]}]}}\n"

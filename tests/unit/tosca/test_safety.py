@@ -14,7 +14,7 @@ import yaml
 
 from cloudos import tosca
 from cloudos.tosca import archive, resolver
-from cloudos.tosca.archive import ArchiveLimits, open_archive
+from cloudos.tosca.archive import ArchiveLimits, open_archive, packed_directory
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Refused
 from tests.unit.tosca.marked import MODERN, OLDER, expected, judge, load, problems, write
 from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
@@ -303,3 +303,16 @@ def test_the_scan_for_profiles_survives_what_it_finds(tmp_path):
     judge(tmp_path, MODERN + "imports: [{profile: «import.profile»nothing}]\n")
     assert resolver.SCANNED
     assert archive.META
+
+
+def test_a_directory_becomes_the_same_archive_each_time(tmp_path):
+    shop = tmp_path / "shop"
+    for name in ("shop.yaml", "site/tasks/main.yml", ".git/config", "site/.cache"):
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).write_text(name)
+    (tmp_path / "shop.csar").write_bytes(packed_directory(shop))
+    tree = open_archive(tmp_path / "shop.csar")
+    assert {name: tree.read(name, 99) for name in tree.names()} == {"shop.yaml": b"shop.yaml", "site/tasks/main.yml": b"site/tasks/main.yml"}
+    assert tree.entry() == "shop.yaml"
+    os.utime(shop / "shop.yaml", (0, 0))
+    assert packed_directory(shop) == (tmp_path / "shop.csar").read_bytes()

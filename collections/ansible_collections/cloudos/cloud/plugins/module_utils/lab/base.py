@@ -182,6 +182,7 @@ class Base:
         run("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy", *command, log=log)
         for package in archives.glob("*.deb"):
             os.replace(package, self.pool / package.name)
+            package.unlink(missing_ok=True)  # a link to what the pool had already is not moved
 
 
 class BootableBase(Base):
