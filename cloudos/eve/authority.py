@@ -5,6 +5,7 @@ Both reach Ansible by a clouds.yaml of mode 0600 in the job's own directory, and
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from cloudos.eden.jobs.run import WorkFailed
 from cloudos.eve import neighbours
 from cloudos.eve.faults import NeighbourAway, NoAuthority
 from cloudos.eve.neighbours import Graffiti
+from cloudos.eve.vault import private
 
 LOG = log.getLogger(__name__)
 OWN, GRAFFITI, LOCAL, OPERATOR = "own", "graffiti", "local", "operator"
@@ -63,14 +65,17 @@ def revoke(conf: cfg.ConfigOpts, credential: dict[str, str], token: str | None) 
     return told
 
 
-def clouds(conf: cfg.ConfigOpts, pools: dict[str, dict], credential: dict | None, token: str | None) -> bytes:
-    """The clouds.yaml of a job: an entry for each pool that is a cloud. Raises WorkFailed that says which cannot be reached."""
+def clouds(conf: cfg.ConfigOpts, pools: dict[str, dict], credential: dict | None, token: str | None, folder: Path) -> bytes:
+    """The clouds.yaml of a job: an entry for each pool that is a cloud; certificates of pools go into `folder` beside it.
+
+    Raises WorkFailed that says which cannot be reached.
+    """
     found: dict[str, Any] = {}
     for name, pool in pools.items():
         if pool["source"] == OWN:
             found[name] = _own(conf, name, credential)
         elif pool["source"] == GRAFFITI:
-            found[name] = _pool(conf, name, pool, token)
+            found[name] = _pool(conf, name, pool, token, folder)
     return yaml.safe_dump({"clouds": found}).encode()
 
 
@@ -82,14 +87,19 @@ def _own(conf: cfg.ConfigOpts, name: str, credential: dict | None) -> dict[str, 
     return {"auth_type": "v3applicationcredential", "auth": auth, **_reached(conf)}
 
 
-def _pool(conf: cfg.ConfigOpts, name: str, pool: dict, token: str | None) -> dict[str, Any]:
+def _pool(conf: cfg.ConfigOpts, name: str, pool: dict, token: str | None, folder: Path) -> dict[str, Any]:
     try:
         given = neighbours.as_service(conf, Graffiti, token or "").token(pool["ref"])
     except (Failure, keystone.ClientException) as error:
         mend = "Submit the order again with a new token."
         raise WorkFailed(f"Graffiti gives no access to pool {name} ({pool['ref']}): {error} {mend}") from error
     auth = {"auth_url": given["provider_url"], "token": given["token"], "project_id": given["project_id"]}
-    return {"auth_type": "v3token", "auth": auth, "region_name": given["region_id"], **_trust(conf)}
+    trust = _trust(conf)
+    if given.get("ca"):
+        authorities = folder / f"{pool['ref']}.pem"
+        private(authorities, given["ca"].encode())
+        trust = {"cacert": str(authorities)}
+    return {"auth_type": "v3token", "auth": auth, "region_name": given["region_id"], **trust}
 
 
 def _reached(conf: cfg.ConfigOpts) -> dict[str, Any]:

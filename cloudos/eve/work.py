@@ -95,7 +95,7 @@ class Order:
         clouds = None
         if any(one["source"] in (authority.OWN, authority.GRAFFITI) for one in self.pools.values()):
             clouds = folder / "clouds.yaml"
-            workplace.private(clouds, authority.clouds(self.conf, self.pools, self.credential, self.token))
+            workplace.private(clouds, authority.clouds(self.conf, self.pools, self.credential, self.token, folder))
         belongings = workplace.Belongings(self.run, self.vault, self.id, self.mark, folder)
         belongings.bring()
         transact = self.run.runtime.db.transact

@@ -312,5 +312,10 @@ def _of_cloud(name: str) -> dict[str, Any]:
     }
     login = {"user_name": auth["username"], "interface": region.get_interface() or "public",
              **{ours: auth[theirs] for theirs, ours in names.items() if auth.get(theirs)}}  # fmt: skip
+    if ca := region.config.get("cacert"):
+        try:
+            login["ca"] = Path(ca).expanduser().read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"cacert of cloud {name} in clouds.yaml: {error}") from error
     body = {"provider_url": auth["auth_url"], "login": login, "secret": {"password": password}}
     return {**body, **({"region_id": region.region_name} if region.region_name else {})}

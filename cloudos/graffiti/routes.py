@@ -73,6 +73,7 @@ POOL = {
         project_name=NAME,
         project_domain=NAME,
         interface={"type": "string", "enum": ["public", "internal", "admin"]},
+        ca={"type": "string", "minLength": 1, "maxLength": 65536},
     ),
     "secret": {**body("password", password={"type": "string", "minLength": 1, "maxLength": 1024}), "writeOnly": True},
 }

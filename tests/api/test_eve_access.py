@@ -243,7 +243,7 @@ def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
 
     def graffiti(environ, start_response):
         asked.append((environ["PATH_INFO"], environ["HTTP_X_AUTH_TOKEN"], environ["HTTP_X_SERVICE_TOKEN"]))
-        told = {"token": "of-pool", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "expires_at": ""}
+        told = {"token": "of-pool", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "ca": "-----BEGIN"}
         return Response(json.dumps(told))(environ, start_response)
 
     server = make_server("127.0.0.1", 0, graffiti)
@@ -252,13 +252,14 @@ def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
     groups = {"eve": {"graffiti_endpoint": url}, "keystone_authtoken": {"auth_type": "admin_token", "endpoint": url, "token": "of-eve"}}
     conf = config.load(SERVICE, [str(kit.write_conf(tmp_path, **groups))])
     pools = {"far": {"source": "graffiti", "ref": "7"}, "d": {"source": "operator"}}
-    clouds = yaml.safe_load(authority.clouds(conf, pools, None, "of-ann"))
+    clouds = yaml.safe_load(authority.clouds(conf, pools, None, "of-ann", tmp_path))
     server.shutdown()
     assert asked == [("/v1/resource_pools/7/token", "of-ann", "of-eve")]
-    assert clouds == {"clouds": {"far": {"auth_type": "v3token", "region_name": "R",
+    assert clouds == {"clouds": {"far": {"auth_type": "v3token", "region_name": "R", "cacert": f"{tmp_path}/7.pem",
                                          "auth": {"auth_url": "https://far/v3", "token": "of-pool", "project_id": "p"}}}}  # fmt: skip
     with pytest.raises(WorkFailed, match="Graffiti gives no access to pool far"):
-        authority.clouds(conf, pools, None, "of-ann")
+        authority.clouds(conf, pools, None, "of-ann", tmp_path)
+    assert (tmp_path / "7.pem").read_text() == "-----BEGIN"
 
 
 def test_new_keys_open_what_old_ones_closed(served):

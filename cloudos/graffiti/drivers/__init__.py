@@ -31,7 +31,7 @@ class NotAllowed(DriverError):
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a pool. login: project_id or project_name, user_name, user_domain, project_domain, interface."""
+    """How to reach a pool. login: project_id or project_name, user_name, user_domain, project_domain, interface, ca (PEM)."""
 
     provider_url: str
     region_id: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,11 +21,22 @@ TRAITS = "1.6"  # microversion of Placement that knows traits of providers
 
 
 class _Guarded(HTTPAdapter):
-    """Every request, also those that a catalog or a redirect leads to, goes to an address that pools may have."""
+    """Every request, also those that a catalog or a redirect leads to, goes to an address that pools may have.
 
-    def __init__(self, denied: tuple[str, ...]):
+    `ca`: certificates (PEM) of authorities that the pool is trusted by besides the others. Raises LoginFailed where they are none.
+    """
+
+    def __init__(self, denied: tuple[str, ...], ca: str | None):
         self._denied = denied
+        try:
+            self._trust = ssl.create_default_context(cadata=ca) if ca else None
+        except ssl.SSLError as error:
+            raise LoginFailed(f"login.ca holds no certificate: {error}; give the authority's certificate in PEM") from error
         super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """The same with what the pool is trusted by."""
+        super().init_poolmanager(*args, **kwargs, **({"ssl_context": self._trust} if self._trust else {}))
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         guard(request.url or "", self._denied)
@@ -43,7 +55,7 @@ def connect(access: Access) -> connection.Connection:
     plain = requests.Session()
     plain.trust_env = False
     for scheme in ("http://", "https://"):
-        plain.mount(scheme, _Guarded(tuple(access.denied)))
+        plain.mount(scheme, _Guarded(tuple(access.denied), login.get("ca")))
     session = sessions.Session(auth=auth, session=plain, timeout=access.timeout, verify=access.ca_file or True)
     region = cloud_region.from_session(session, region_name=access.region_id, app_name="cloudos-graffiti",
                                        interface=login.get("interface", "public"))  # fmt: skip
@@ -85,7 +97,7 @@ class OpenStack:
         with self._failures("log in"):
             access = self.cloud.session.auth.get_access(self.cloud.session)
         return {"token": access.auth_token, "expires_at": access.expires.isoformat(), "provider_url": self._access.provider_url,
-                "project_id": access.project_id, "region_id": self._access.region_id}  # fmt: skip
+                "project_id": access.project_id, "region_id": self._access.region_id, "ca": self._access.login.get("ca")}  # fmt: skip
 
     def discover(self, kind: str) -> Iterator[Found]:
         """Everything of one kind; a service that the cloud has not gives nothing."""
@@ -126,6 +138,9 @@ class OpenStack:
             raise LoginFailed(
                 f"{url} refuses user {self._access.login.get('user_name')} in this project; check password, domains, project"
             ) from None
+        except keystone.SSLFailure as error:
+            mend = "give its authority's certificate as login.ca (the commands take cacert of clouds.yaml)"
+            raise LoginFailed(f"The certificate of {url} is not trusted; {mend}") from error
         except (keystone.ClientException, exceptions.SDKException, requests.RequestException, OSError) as error:
             # The text of the other side's answer is not ours to show: it may be anything.
             raise DriverError(f"{url} does not {what}: {type(error).__name__}; look whether it answers at all, and at its log") from error

@@ -1,9 +1,16 @@
 """Where providers may be, how the SDK is led there, and keys of secrets."""
 
+import ssl
+import tempfile
+import threading
+
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from werkzeug.serving import generate_adhoc_ssl_pair, make_server
+from werkzeug.wrappers import Response
 
-from cloudos.graffiti.drivers import Access, LoginFailed, drivers, guard
+from cloudos.graffiti.drivers import Access, DriverError, LoginFailed, drivers, guard
 from cloudos.graffiti.drivers.openstack import OpenStack
 from cloudos.graffiti.pools import OPTIONS
 from cloudos.graffiti.vault import Vault, VaultError
@@ -53,3 +60,26 @@ def test_secrets_open_with_any_key_and_are_sealed_with_the_first(tmp_path):
     (tmp_path / "keys").write_bytes(Fernet.generate_key()[:-4])
     with pytest.raises(VaultError, match="holds no Fernet keys"):
         vault.open(renewed)
+
+
+def test_a_pool_is_trusted_by_its_own_authority():
+    certificate, key = generate_adhoc_ssl_pair("localhost")
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pem.encode() + key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        file.flush()
+        context.load_cert_chain(file.name)
+    server = make_server("localhost", 0, Response("{}", 401), ssl_context=context)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    login = {"user_name": "ann", "project_name": "shop"}
+
+    def why(**more):
+        with pytest.raises(DriverError) as told:
+            OpenStack(Access(f"https://localhost:{server.port}/v3", None, {**login, **more}, {"password": "word"})).check()
+        return str(told.value)
+
+    assert "is not trusted; give its authority's certificate as login.ca" in why()
+    assert "certificate" not in why(ca=pem)
+    assert "login.ca holds no certificate" in why(ca="nonsense")
+    server.shutdown()
