@@ -138,7 +138,7 @@ class OpenStack:
             raise LoginFailed(
                 f"{url} refuses user {self._access.login.get('user_name')} in this project; check password, domains, project"
             ) from None
-        except keystone.SSLFailure as error:
+        except keystone.SSLError as error:
             mend = "give its authority's certificate as login.ca (the commands take cacert of clouds.yaml)"
             raise LoginFailed(f"The certificate of {url} is not trusted; {mend}") from error
         except (keystone.ClientException, exceptions.SDKException, requests.RequestException, OSError) as error:
