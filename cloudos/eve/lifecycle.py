@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudos import home
+from cloudos.eve import export
 from cloudos.eve.compile import compile_topology
 from cloudos.eve.emit import emit, secrets_of, variable
 from cloudos.eve.graph import OPERATION, Graph, computed
@@ -21,7 +22,7 @@ from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
 from cloudos.eve.problems import Refused
 from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory, State, shared
+from cloudos.eve.state import DESIGN, Directory, State, shared
 from cloudos.runs import start
 from cloudos.tosca.model import Template
 from cloudos.tosca.resolver import DirectoryTree, Tree
@@ -31,7 +32,8 @@ Secrets = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Request:
-    """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now."""
+    """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now;
+    `design`: packs it as export.py says, for states that keep it."""
 
     topology: str
     template: Template
@@ -39,6 +41,7 @@ class Request:
     tree: Tree | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     instances: Mapping[str, int] = field(default_factory=dict)
+    design: Callable[[], bytes] | None = None
 
 
 @dataclass
@@ -134,9 +137,20 @@ class Eve:
             outcome = self._apply(state, plan, None)
             if outcome.ok and not state.made():
                 shutil.rmtree(self.states.folder(topology) / "files", ignore_errors=True)
-                for name in ("key", "key.pub", "known_hosts"):
+                for name in ("key", "key.pub", "known_hosts", DESIGN):
                     (self.states.folder(topology) / name).unlink(missing_ok=True)
             return outcome
+
+    def export(self, topology: str) -> bytes:
+        """The topology as an archive that is deployed elsewhere or again, with as many instances as it has now. Raises Refused."""
+        with self.states.locked(topology):
+            state, design = self.states.load(topology), self.states.design(topology)
+        if not state.entries:
+            raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(self.states.topologies()) or 'none'}.")
+        if design is None:
+            raise Refused(f"topology {topology} was deployed by a version that did not keep its design. Deploy it once more: where nothing "
+                          "differs nothing is done.")  # fmt: skip
+        return export.scaled(design, state.counts)
 
     def missing(self, state: State, request: Request) -> set[str]:
         """Names of the resources that the state knows and the clouds do not have."""
@@ -204,6 +218,8 @@ class Eve:
                                              for name, one in request.pools.items()}}  # fmt: skip
             place = request.template.place
             state.template = {"file": str(place.file)}
+            if request.design:
+                self.states.keep_design(state.topology, request.design())
 
     def _finish(self, state: State, plan: Plan, request: Request | None) -> None:
         """The state after all went well: what the template says of what stays, counts, outputs."""

@@ -68,7 +68,10 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     kept = dict(topology.pools) if topology else {}
     # For a new topology nothing was read yet, so that no transaction waits for what goes over the network.
     fetched = designs.design(call, body["design"]) if "design" in body else None
-    about, profile = designs.profile(call, body["profile"]) if "profile" in body else (before.get("profile"), {})
+    if "profile" in body:
+        about, profile = designs.profile(call, body["profile"])
+    else:
+        about, profile = before.get("profile"), {} if topology or not fetched else designs.own_profile(fetched)
     wanted: dict[str, Any] = {"profile": about, "design": fetched.about if fetched else before["design"]}
     wanted["inputs"] = {**before.get("inputs", {}), **(profile.get("inputs") or {}), **body.get("inputs", {})}
     numbers = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
@@ -82,7 +85,7 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     wanted["pools"] = list(named)
     if topology:
         _same_pools(call, topology, kept, named)
-    archive = fetched.data if fetched else _archive(call, wanted["design"])
+    archive = fetched.data if fetched else archive_of(call, wanted["design"])
     return Wanted(wanted, {**kept, **named}, archive)
 
 
@@ -150,10 +153,11 @@ def _planned(call: Call, identity: str, topology: Topology | None) -> Wanted:
         raise Conflict(reason=f"Plan {plan.id} is for {plan.topology_id or 'a new topology'}; use it there, or plan again.")
     if plan.serial != serial_of(call, topology):
         raise Moved(id=plan.id)
-    return Wanted(dict(plan.wanted), dict(plan.pools), _archive(call, plan.wanted["design"]))
+    return Wanted(dict(plan.wanted), dict(plan.pools), archive_of(call, plan.wanted["design"]))
 
 
-def _archive(call: Call, design: dict[str, Any]) -> bytes:
+def archive_of(call: Call, design: dict[str, Any]) -> bytes:
+    """The archive of a design that is kept. Raises Conflict."""
     kept = call.session.get(Design, design["sha256"])
     if kept is None:
         raise Conflict(reason=f"Design {design['reference']} is no longer kept here; name it again, as `design`.")

@@ -16,7 +16,7 @@ from cloudos.eden.jobs.routes import accepted
 from cloudos.eden.models import Job
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
-from cloudos.eve import authority, neighbours, ordering, work
+from cloudos.eve import authority, export, neighbours, ordering, pools, work
 from cloudos.eve.faults import NoAuthority
 from cloudos.eve.graph import references
 from cloudos.eve.models import FAILED, INACTIVE, PROCESSING, Kept, StateDocument, Topology
@@ -65,9 +65,9 @@ def standing(call: Call, topology: Topology) -> tuple[str, dict | None]:
     return (FAILED if there else INACTIVE), work.fault(cause, "Order it again: POST .../update.")
 
 
-def shown_pools(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def shown_pools(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Pools without how the operator logs in to them."""
-    return {name: {key: one.get(key) for key in ("source", "provider", "ref", "defaults")} for name, one in pools.items()}
+    return {name: {key: one.get(key) for key in ("source", "provider", "ref", "defaults")} for name, one in found.items()}
 
 
 def find(call: Call) -> Topology:
@@ -154,6 +154,19 @@ def group(call: Call) -> dict:
     if found is None:
         raise NotFound(what="group", id=node, list=f"{LIST}/{topology.id}/groups")
     return found
+
+
+def exported(call: Call) -> Answer:
+    """The topology as an archive from which it is deployed elsewhere or again: its design, and the profile as it is now."""
+    topology = find(call)
+    demand_active(topology)
+    wanted = topology.wanted
+    named = pools.profile_of({name: topology.pools[name] for name in wanted["pools"]})
+    instances = {**wanted["instances"], **export.numbers(state_of(call, topology).get("counts", {}))}
+    profile = {"pools": named, "placement": wanted["placement"], "inputs": wanted["inputs"], "instances": instances}
+    data = export.again(ordering.archive_of(call, wanted["design"]), profile)
+    headers = {"Content-Disposition": f'attachment; filename="{topology.name}.csar"'}
+    return Answer(data, headers=headers, media=export.MEDIA)
 
 
 def deploy(call: Call) -> Answer:

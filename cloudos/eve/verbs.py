@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cloudos import tosca
-from cloudos.eve import given
+from cloudos.eve import export, given
 from cloudos.eve.emit import emit
 from cloudos.eve.lifecycle import Eve, Outcome, Request
 from cloudos.eve.plan import KEEP, USE, Plan
@@ -37,7 +37,7 @@ STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Pat
 
 def register(group: click.Group) -> None:
     """Add the verbs to `cloudos eve`."""
-    for command in (plan, deploy, update, scale, heal, undeploy, topologies, outputs):
+    for command in (plan, deploy, update, scale, heal, undeploy, topologies, outputs, export_command):
         group.add_command(command)
 
 
@@ -65,14 +65,18 @@ def told(command: Callable) -> Callable:
 def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: Path | None, mirrors: tuple[str, ...],
                name: str | None) -> Request:  # fmt: skip
     """The request that the options describe. Raises Refused with every problem of the template."""
-    about = given.profile(profile)
+    tree = tree_of(file)
+    about = given.profile(profile, tree)
     values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
-    report = tosca.load(file, given.resolver(mirrors), values)
+    resolver = given.resolver(mirrors)
+    report = tosca.load(file, resolver, values)
     if report.exit_code or report.template is None:
         words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."
         raise Refused("\n".join([*map(str, report.problems), words]))
-    return Request(name or file.stem, report.template, given.pools(cloud, about), tree_of(file),
-                   about.get("placement") or {}, about.get("instances") or {})  # fmt: skip
+    pools, placement = given.pools(cloud, about), about.get("placement") or {}
+    kept = {"pools": export.pools(pools), "placement": placement, "inputs": values}
+    return Request(name or file.stem, report.template, pools, tree, placement, about.get("instances") or {},
+                   lambda: export.design(report, tree, resolver.mirrors, kept))  # fmt: skip
 
 
 def collections_of(request: Request) -> list[str]:
@@ -171,6 +175,26 @@ def outputs(topology: str, states: Path | None) -> None:
     if not state.entries:
         raise Refused(f"topology {topology} is not deployed. `cloudos eve topologies` lists those that are.")
     click.echo(json.dumps(state.outputs, indent=1))
+
+
+@click.command("export")
+@click.argument("topology")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; TOPOLOGY.csar without it.")
+@STATES
+@told
+def export_command(topology: str, output: Path | None, states: Path | None) -> None:
+    """Write a topology as an archive from which it can be deployed elsewhere or again: template, files, and the profile as it is now."""
+    directory = Directory(states)
+    data = Eve(directory).export(topology)
+    target = output or Path(f"{topology}.csar")
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise Refused(f"{target} cannot be written: {error.strerror}. Name another file with -o.") from error
+    click.echo(f"{target}: {len(data)} bytes. `cloudos eve deploy {target}` makes the same again, "
+               f"`cloudos focus store {target} --name {target.stem}` keeps it.")  # fmt: skip
+    for path in export.left_out({name: one["login"] for name, one in directory.load(topology).pools.items()}):
+        click.echo(f"Left out, as it may be secret: {path} of the pools; say it in a profile of your own where it is needed.")
 
 
 def text(made: Plan) -> str:
