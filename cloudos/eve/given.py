@@ -10,9 +10,9 @@ import click
 import yaml
 
 from cloudos.eve import export
-from cloudos.eve.emit import variable
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
+from cloudos.eve.tasks import variable
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Tree
 
 DEFAULT = "default"

@@ -15,14 +15,16 @@ from typing import Any
 
 from cloudos import home
 from cloudos.eve import export
+from cloudos.eve.calls import plays_of
 from cloudos.eve.compile import compile_topology
-from cloudos.eve.emit import emit, secrets_of, variable
+from cloudos.eve.emit import emit, secrets_of
 from cloudos.eve.graph import OPERATION, Graph, computed
 from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
 from cloudos.eve.problems import Refused
 from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import DESIGN, Directory, State, shared
+from cloudos.eve.tasks import variable
 from cloudos.runs import start
 from cloudos.tosca.model import Template
 from cloudos.tosca.resolver import DirectoryTree, Tree
@@ -193,7 +195,8 @@ class Eve:
         if (project / "artifacts").is_dir() and not arguments:
             shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
-        follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
+        save = None if arguments else lambda: self.states.save(state)
+        follower = Follower(plan, state, values, self.on_progress, save, plays_of(project))
         environment = {variable(name): value for name, value in values.items()}
         collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
         environment.update(start.settings(collections))

@@ -62,6 +62,11 @@ class Plan:
         """Whether all is as it must be."""
         return not self.stages
 
+    def subject(self, stage: Stage, name: str) -> Resource:
+        """What a stage is about: going down, the resource as it is."""
+        step = self.steps[name]
+        return step.old if stage.down and step.old else step.resource
+
     def counted(self) -> dict[str, int]:
         """Action -> how many steps; things merely used are left out."""
         found: dict[str, int] = {}

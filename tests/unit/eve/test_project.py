@@ -9,13 +9,13 @@ from fake_openstack import fake_openstack
 from fake_topology import TopologyCloud
 from topologies import APP, APP_NODE, SHOP
 
-from cloudos.eve.emit import emit, secrets_of, variable
+from cloudos.eve.emit import emit, secrets_of
 from cloudos.eve.lifecycle import Eve
 from cloudos.eve.plan import make_plan
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import Directory, State
-from cloudos.eve.tasks import jinja
+from cloudos.eve.tasks import jinja, variable
 from cloudos.runs import start
 from cloudos.tosca.resolver import DirectoryTree
 
@@ -52,8 +52,10 @@ def test_the_same_plan_gives_the_same_bytes_and_no_secret(compiled, pools, scrip
     assert first == second and "playbook.json" in first
     plays = json.loads(first["playbook.json"])
     create = next(play for play in plays if play["name"] == "app:create")
-    assert create["tags"] == ["node:app", "op:create"] and create["hosts"] == ["web"]
-    assert variable("shop/password") in create["tasks"][0]["environment"]["password"]
+    assert create["tasks"][0]["tags"] == ["node:app", "op:create"] and create["hosts"] == ["web"]
+    (block,) = json.loads(first[f"calls/{create['vars']['eve_calls']['web']}"])
+    assert block["tags"] == ["node:app", "op:create"]
+    assert variable("shop/password") in block["block"][0]["environment"]["password"]
     assert secrets_of(plan) == {"shop/password"}
     assert start.check_syntax(out / "one", "playbook.json", "inventory.json") is None
 
