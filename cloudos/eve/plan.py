@@ -146,8 +146,10 @@ class _Planner:
         if not changes and not fresh:
             return Step(one.name, KEEP, one, old)
         stuck = (changes.keys() | fresh) - self._kind(one).change
-        why = f"what {', '.join(sorted(fresh))} refers to is made anew" if fresh else ""
-        return Step(one.name, REPLACE if stuck else CHANGE, one, old, changes, why)
+        words = [f"what {', '.join(sorted(fresh))} refers to is made anew"] if fresh else []
+        if not stuck:
+            words += [effect for key, effect in self._kind(one).effects.items() if key in changes.keys() | fresh]
+        return Step(one.name, REPLACE if stuck else CHANGE, one, old, changes, "; ".join(words))
 
     def _operation(self, one: Resource, old: Resource | None) -> Step:
         if old is None:

@@ -22,7 +22,7 @@ GROUP = "cloudos.eve.providers"
 @dataclass(frozen=True)
 class Kind:
     """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas (a number or an
-    argument), kinds that come before it, and arguments without which a cloud will not make it."""
+    argument), kinds that come before it, arguments without which a cloud will not make it, and what a change of an argument means."""
 
     change: frozenset[str] = frozenset()
     seconds: float = 1
@@ -30,6 +30,7 @@ class Kind:
     quota: Table[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    effects: Table[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ def test_a_change_in_place_and_a_replacement_with_all_that_hangs_on_it(compiled,
     larger = make_plan(state, compiled(SHOP.replace("size: 2 GB", "size: 5 GB")), pools)
     assert actions(larger) == {"disk": "change"} and larger.quota == {"default": {"gigabytes": 3}}
     assert larger.steps["disk"].changes == {"size": [2, 5]}
+    flavor = make_plan(state, compiled(SHOP.replace("flavor: small", "flavor: large")), pools)
+    assert actions(flavor) == {"web": "change"} and flavor.steps["web"].reason == "resize, the server restarts"
     image = make_plan(state, compiled(SHOP.replace("image: debian", "image: other")), pools)
     assert actions(image) == {"web": "replace", "web_disk_volume_attachment": "replace"}
     assert [stage.down for stage in image.stages] == [True, False], "the old one goes first"
