@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudos import home
-from cloudos.eve import export
+from cloudos.eve import export, quota
 from cloudos.eve.calls import plays_of
 from cloudos.eve.compile import compile_topology
 from cloudos.eve.emit import emit, secrets_of
 from cloudos.eve.graph import OPERATION, Graph, computed
 from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
-from cloudos.eve.problems import Refused
+from cloudos.eve.problems import Refused, Undeployable
 from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import DESIGN, Directory, State, shared
@@ -78,13 +78,25 @@ class Eve:
     # Plans
 
     def plan(self, request: Request) -> Plan:
-        """What deploying or updating would do. Raises Undeployable and Refused."""
+        """What deploying or updating would do, and whether the pools have room for it. Raises Undeployable and Refused."""
         return self._plan(self.states.load(request.topology), request)
 
     def _plan(self, state: State, request: Request, missing: set[str] | None = None) -> Plan:
         graph = self._graph(state, request)
         kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
-        return make_plan(state, graph, self._pools(state, request.pools), missing or (), kept)
+        pools = self._pools(state, request.pools)
+        plan = make_plan(state, graph, pools, missing or (), kept)
+        wanting = [name for name, numbers in plan.quota.items() if any(number > 0 for number in numbers.values())]
+        if not (surveys := {name: found for name in wanting if (found := self.survey(pools[name]))}):
+            return plan
+        plan = make_plan(state, graph, pools, missing or (), kept, quota.sizes(graph, surveys))
+        plan.lacking = quota.lacking(plan.quota, surveys)
+        plan.notes = [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
+        return plan
+
+    def survey(self, pool: Pool) -> quota.Survey | None:
+        """What a pool may have and has now; None where its provider does not tell."""
+        return pool.mapping.survey(pool.login) if pool.mapping.survey else None
 
     def _graph(self, state: State, request: Request) -> Graph:
         now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
@@ -171,6 +183,8 @@ class Eve:
     # Runs
 
     def _apply(self, state: State, plan: Plan, request: Request | None) -> Outcome:
+        if plan.lacking:
+            raise Undeployable(plan.lacking)
         self._note(state, plan, request)
         if plan.nothing:
             self._finish(state, plan, request)

@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from cloudos.eden.call import Call
 from cloudos.eden.client import Client, local
+from cloudos.eve import quota
 
 T = TypeVar("T", bound=Client)
 SECTION = "keystone_authtoken"
@@ -46,6 +47,14 @@ def as_caller(call: Call, kind: type[T]) -> T:
     if endpoint:
         return kind(session(conf, token_endpoint.Token(endpoint, token_of(call))), endpoint=endpoint, tries=2)
     return kind(session(conf, flask.request.environ["keystone.token_auth"]), region=region(conf), interface=interface(conf), tries=2)
+
+
+def survey(call: Call) -> quota.Survey:
+    """What the caller's own project of this cloud may have and has."""
+    conf, auth = call.runtime.conf, flask.request.environ.get("keystone.token_auth")
+    if auth is None:
+        return quota.Survey(notes=("quotas are not known: the token does not tell where the cloud's services are",))
+    return quota.of_session(session(conf, auth), region_name=region(conf), interface=interface(conf))
 
 
 def as_service(conf: cfg.ConfigOpts, kind: type[T], token: str) -> T:

@@ -13,13 +13,14 @@ from keystoneauth1 import exceptions as keystone
 
 from cloudos.eden.call import Call
 from cloudos.eden.client import Failure
-from cloudos.eve import export
+from cloudos.eve import export, neighbours
 from cloudos.eve.authority import GRAFFITI, LOCAL, OPERATOR, OWN
 from cloudos.eve.designs import BINDING
 from cloudos.eve.faults import NeighbourAway, NoPool, ProfileWrong
 from cloudos.eve.neighbours import Graffiti, as_caller
 from cloudos.eve.plan import Plan
 from cloudos.eve.provider import Pool
+from cloudos.eve.quota import Survey
 
 DEFAULT = "default"
 # Where pools let servers be logged in to without SSH, programs of templates run on the controller: the operator's decision.
@@ -129,12 +130,18 @@ def profile_of(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def free(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """What is free of the quotas that Graffiti last saw: pool -> quota -> number."""
-    found: dict[str, dict[str, int]] = {}
+def surveys(call: Call, pools: dict[str, dict[str, Any]]) -> dict[str, Survey]:
+    """What the pools may have and have: of the own project asked now, of Graffiti's as it last saw it."""
+    found: dict[str, Survey] = {}
+    own: Survey | None = None
     for name, one in pools.items():
-        limits = {quota: body for quota, body in (one.get("quota") or {}).items() if body.get("limit", -1) >= 0}
-        found[name] = {quota: int(body["limit"] - body.get("used", 0)) for quota, body in limits.items()}
+        if one["source"] == OWN:
+            own = own or neighbours.survey(call)
+            found[name] = own
+        elif one["source"] == GRAFFITI:
+            found[name] = Survey(one.get("quota") or {}, live=False)
+        elif survey := usable({name: one})[name].mapping.survey:
+            found[name] = survey(one["login"])
     return found
 
 

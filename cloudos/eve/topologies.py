@@ -221,6 +221,7 @@ def _ordered(call: Call, verb: str, word: str) -> Answer:
 
 def _demand(call: Call, order: Wanted) -> None:
     call.runtime.quotas.demand(call.session, call.context.project_id, "nodes_per_topology", order.nodes)
+    ordering.demand_room(order)
     ordering.demand_operations(call, order)
 
 

@@ -112,6 +112,8 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
         emit(made, eve.states.load(request.topology), request.pools, target, request.tree)
         if problem := start.check_syntax(target, "playbook.json", "inventory.json", collections_of(request)):
             raise Refused(f"ansible-playbook does not take the project: {problem}")
+    if made.lacking:
+        raise Undeployable(made.lacking)
 
 
 @click.command()
@@ -201,6 +203,7 @@ def text(made: Plan) -> str:
     """A plan as people read it."""
     lines = [f"{SIGNS[step.action]} {step.action:<8}{step.resource.kind:<20} {step.name}{_about(step)}"
              for step in made.steps.values() if step.action not in (KEEP, USE)]  # fmt: skip
+    lines += [f"Note: {note}" for note in made.notes]
     lines += [f"= keep    {name}, which {', '.join(users)} uses" for name, users in made.kept.items()]
     if made.nothing:
         return "\n".join([*lines, f"Topology {made.topology} is as the template says; nothing is to be done."])

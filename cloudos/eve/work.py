@@ -44,6 +44,9 @@ class ServiceEve(Eve):
         """The topology's own public key."""
         return self._belongings.key()
 
+    def survey(self, pool: Pool) -> None:
+        """Quotas were asked with the order; while a job waits others may use what was free, and then the cloud says so."""
+
     def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...]) -> Any:
         if not arguments:
             self._tasks.plan(plan)

@@ -21,6 +21,7 @@ class TopologyCloud(Cloud):
         super().__init__(root)
         self.store.update({name: {} for name in COLLECTIONS})
         self.broken, self.refused = set(), {}
+        self.quota = {}  # quota, as Nova, Cinder and Neutron call it -> limit; the others have none
         self.small = set()  # servers that no host has room to resize
         self.patience = 1  # how often something that is being made or deleted is seen before it is ready or gone
         self.addresses = (f"10.0.0.{number}" for number in itertools.count(10))
@@ -40,6 +41,11 @@ class TopologyCloud(Cloud):
     def network(self, method, parts, query, body):
         collection = parts[-1] if parts[0] != "qos" else "policies"
         collection = parts[0].replace("-", "_") if parts[0] != "qos" else collection
+        if parts[0] == "quotas":
+            names = {"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "floatingip": "floatingips",
+                     "security_group": "security_groups"}  # fmt: skip
+            raise Answer(200, {"quota": {one: {"limit": self.quota.get(one, -1), "used": len(self.store[many]), "reserved": 0}
+                                         for one, many in names.items()}})  # fmt: skip
         if parts[0] == "qos":
             return self.qos(method, parts[1:], body)
         if parts[0] == "routers" and len(parts) == 3:
@@ -116,6 +122,11 @@ class TopologyCloud(Cloud):
     # Nova
 
     def compute(self, method, parts, query, body):
+        if parts == ["limits"]:
+            flavors = [self.store["flavors"][one["flavor"]["id"]] for one in self.store["servers"].values()]
+            raise Answer(200, self.limits({"maxTotalInstances": ("totalInstancesUsed", len(flavors)),
+                                           "maxTotalCores": ("totalCoresUsed", sum(one["vcpus"] for one in flavors)),
+                                           "maxTotalRAMSize": ("totalRAMUsed", sum(one["ram"] for one in flavors))}))  # fmt: skip
         collection = parts[0].replace("os-", "").replace("-", "_")
         self.refuse(collection if method == "POST" else None)
         handler = getattr(self, f"nova_{collection}", None)
@@ -225,6 +236,10 @@ class TopologyCloud(Cloud):
 
     def volume(self, method, parts, query, body):
         volumes = self.store["volumes"]
+        if parts == ["limits"]:
+            size = sum(one["size"] for one in volumes.values())
+            raise Answer(200, self.limits({"maxTotalVolumes": ("totalVolumesUsed", len(volumes)),
+                                           "maxTotalVolumeGigabytes": ("totalGigabytesUsed", size)}))  # fmt: skip
         if parts == ["volumes", "detail"]:
             raise Answer(200, {"volumes": list(volumes.values())})
         if parts == ["volumes"]:
@@ -255,6 +270,10 @@ class TopologyCloud(Cloud):
             raise Answer(201)
         del containers[parts[0]]
         raise Answer(204)
+
+    def limits(self, told):
+        absolute = {name: self.quota.get(name, -1) for name in told}
+        return {"limits": {"rate": [], "absolute": {**absolute, **dict(told.values())}}}
 
     def counts(self):
         """Collection -> how many, for those of topologies."""
