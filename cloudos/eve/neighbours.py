@@ -59,16 +59,19 @@ def survey(call: Call) -> quota.Survey:
 
 def as_service(conf: cfg.ConfigOpts, kind: type[T], token: str) -> T:
     """A client that acts for the owner of a token, which may have expired meanwhile, with the service's own token beside it."""
+    endpoint = conf.eve[f"{kind.service_type}_endpoint"]
+    if conf.api.auth_strategy == "noauth":
+        return kind(Session(auth=noauth.NoAuth(), timeout=conf.eve.timeout), endpoint=endpoint) if endpoint else local(kind)
     own = own_auth(conf)
-    endpoint = conf.eve[f"{kind.service_type}_endpoint"] or session(conf, own).get_endpoint(
-        service_type=kind.service_type, region_name=region(conf), interface=interface(conf)
-    )
-    both = service_token.ServiceTokenAuthWrapper(token_endpoint.Token(endpoint, token), own)
-    return kind(session(conf, both), endpoint=endpoint)
+    if not endpoint:
+        known = {"service_type": kind.service_type, "region_name": region(conf), "interface": interface(conf)}
+        endpoint = session(conf, own).get_endpoint(**known)
+    user = token_endpoint.Token(endpoint, token)
+    return kind(session(conf, service_token.ServiceTokenAuthWrapper(user, own) if own else user), endpoint=endpoint)
 
 
-def own_auth(conf: cfg.ConfigOpts) -> BaseIdentityPlugin:
-    """The service's own account, of [keystone_authtoken]."""
+def own_auth(conf: cfg.ConfigOpts) -> BaseIdentityPlugin | None:
+    """The service's own account, of [keystone_authtoken]; None where that names none."""
     loading.register_auth_conf_options(conf, SECTION)
     return loading.load_auth_from_conf_options(conf, SECTION)
 

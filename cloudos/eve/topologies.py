@@ -252,8 +252,7 @@ def _seal(call: Call, topology: Topology, secrets: dict[str, str] | None) -> Non
         if secrets:
             known = vault.get(call.session, topology.id, SECRETS) or {}
             vault.put(call.session, topology.id, SECRETS, {**known, **secrets})
-        if sources & {authority.OWN, authority.GRAFFITI}:
-            vault.put(call.session, topology.id, TOKEN, neighbours.token_of(call))
+        _token(call, topology)
         if authority.OWN in sources and call.session.get(Kept, (topology.id, CREDENTIAL)) is None:
             vault.put(call.session, topology.id, CREDENTIAL, authority.grant(call, topology.id))
     except VaultError as error:
@@ -291,6 +290,12 @@ def delete(call: Call) -> Answer:
 
 
 def _token(call: Call, topology: Topology) -> None:
-    """The token with which the credential is deleted, and pools of Graffiti are reached."""
-    if {one["source"] for one in topology.pools.values()} & {authority.OWN, authority.GRAFFITI}:
+    """The token with which the credential is deleted, pools of Graffiti are reached, and Focus is told what is used.
+
+    Raises VaultError where nothing can be encrypted and a pool needs it.
+    """
+    try:
         call.runtime.extra.vault.put(call.session, topology.id, TOKEN, neighbours.token_of(call))
+    except VaultError:
+        if {one["source"] for one in topology.pools.values()} & {authority.OWN, authority.GRAFFITI}:
+            raise

@@ -74,26 +74,6 @@ def test_deploys_updates_scales_and_undeploys(worked):
     assert (house.files(), house.ann.get(path).status_code) == ([], 404)
 
 
-def test_what_is_exported_is_a_design_that_makes_the_same(worked):
-    house = worked
-    path, job = house.deploy("shop", design("one", "two", most=3), inputs={"content": "told"})
-    house.ended(job)
-    house.done(f"{path}/scale", instances={"one": 3})
-    there = house.files()
-    answer = house.ann.get(f"{path}/export")
-    assert (answer.headers["Content-Type"], 'filename="shop.csar"' in answer.headers["Content-Disposition"]) == ("application/zip", True)
-    house.done(f"{path}/undeploy")
-    assert house.ann.get(f"{path}/export").json()["code"] == "topology.inactive"
-    house.store("kept", answer.content, media="application/zip")
-    again = house.post("topologies", name="shop", design="kept")
-    assert again.status_code == 202, again.text
-    house.ended(again.json()["id"])
-    assert house.files() == there and len(there) == 4, "pool, inputs and numbers are those of the export"
-    assert house.done(f"{again.json()['resource']}/update", design="kept")["result"]["changed"] is False
-    more = house.post("plans", name="x", design="kept", instances={"one": 2}).json()
-    assert more["actions"] == {"create": 3}, "what the order says wins"
-
-
 def test_heal_makes_what_is_missing(worked):
     house = worked
     path, job = house.deploy("shop", design("one", "two"))
