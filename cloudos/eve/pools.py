@@ -5,6 +5,7 @@ A pool is kept as {source, provider, login, defaults, ref}; it never has a secre
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cloudos.eve.designs import BINDING
 from cloudos.eve.faults import NeighbourAway, NoPool, ProfileWrong
 from cloudos.eve.neighbours import Graffiti, as_caller
 from cloudos.eve.plan import Plan
+from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
 from cloudos.eve.quota import Survey
 
@@ -140,8 +142,10 @@ def surveys(call: Call, pools: dict[str, dict[str, Any]]) -> dict[str, Survey]:
             found[name] = own
         elif one["source"] == GRAFFITI:
             found[name] = Survey(one.get("quota") or {}, live=False)
-        elif survey := usable({name: one})[name].mapping.survey:
-            found[name] = survey(one["login"])
+        else:
+            with contextlib.suppress(Refused):  # a provider that is not installed is told when the design is compiled
+                if survey := usable({name: one})[name].mapping.survey:
+                    found[name] = survey(one["login"])
     return found
 
 
