@@ -50,18 +50,16 @@ def log(design, *words):
     return f"echo {' '.join(words)} >> {design}/log\n"
 
 
-def test_ten_servers_take_as_long_as_one(work):
-    """Ten seconds of work, in a run that takes a few."""
+def test_ten_servers_are_worked_on_at_once(work):
+    """However busy this machine is: some begin before others have ended."""
     design, eve, request = work
-    (design / "create.sh").write_text("sleep 1\n" + log(design, "created"))
+    (design / "create.sh").write_text(log(design, "begin") + "sleep 1\n" + log(design, "end"))
     began = time.monotonic()
     done = eve.deploy(request({f"n{number}": {"create": "create.sh"} for number in range(10)}))
     assert done.ok, (done.failures, done.output)
-    took = time.monotonic() - began
-    times = [entry.seconds for name, entry in done.state.entries.items() if name.endswith(":create")]
-    print(f"10 operations of 1 s each on 10 servers: the run took {took:.1f} s, the operations {max(times):.1f} s")
-    assert len(times) == 10 and (design / "log").read_text().splitlines() == ["created"] * 10
-    assert max(times) < 10, "one after another they need 10 s"
+    print(f"10 operations of 1 s each on 10 servers: the run took {time.monotonic() - began:.1f} s")
+    words = (design / "log").read_text().split()
+    assert sorted(words) == ["begin"] * 10 + ["end"] * 10 and words != ["begin", "end"] * 10
 
 
 def test_different_implementations_run_together_with_their_own_inputs_and_outputs(work):
