@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,20 @@ def connect(kind: type[client.Client], cloud: str | None, socket: Path | None) -
     return kind(region.get_session(), region=region.region_name, interface=region.get_interface() or "public")
 
 
+class Later:
+    """A client that is connected when it is first used: who asks what a command does, or mistypes it, needs no cloud."""
+
+    def __init__(self, make: Callable[[], client.Client]):
+        self._make = make
+
+    @functools.cached_property
+    def _client(self) -> client.Client:
+        return self._make()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 def group(kind: type[client.Client], name: str, help: str) -> click.Group:
     """A group of commands whose context object is the client; it has the commands of jobs already."""
     made = connected(kind, name, help)
@@ -49,10 +62,8 @@ def connected(kind: type[client.Client], name: str, help: str) -> click.Group:
     @click.option("--cloud", help="Entry of clouds.yaml; else OS_CLOUD, or the OS_ variables.")
     @click.option("--socket", type=click.Path(path_type=Path), help="Socket of an embedded service.")
     @click.pass_context
-    @told
     def made(context: click.Context, cloud: str | None, socket: Path | None) -> None:
-        if not set(context.help_option_names) & set(sys.argv):  # who asks what a command does needs no cloud
-            context.obj = connect(kind, cloud, socket)
+        context.obj = Later(lambda: connect(kind, cloud, socket))
 
     return made
 

@@ -76,6 +76,10 @@ class Eve(Client):
         """The state document."""
         return self.get(f"{_path(topology)}/state")["state"]
 
+    def export(self, topology: str) -> bytes:
+        """An archive from which it can be deployed elsewhere or again."""
+        return self.request("GET", f"{_path(topology)}/export", headers={"Accept": "application/zip, application/problem+json"}).content
+
     def _order(self, topology: str, verb: str, order: dict[str, Any]) -> dict[str, Any]:
         return self.request("POST", f"{_path(topology)}/{verb}", body=order).json()
 

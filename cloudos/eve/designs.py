@@ -18,9 +18,10 @@ from cloudos import tosca
 from cloudos.eden.call import Call
 from cloudos.eden.client import Client, Failure
 from cloudos.eden.schemas import told
-from cloudos.eve import given
+from cloudos.eve import export, given
 from cloudos.eve.faults import DesignRefused, NeighbourAway, ProfileWrong, found
 from cloudos.eve.neighbours import as_caller
+from cloudos.eve.problems import Refused as NoYaml
 from cloudos.focus.client import Focus
 from cloudos.tosca.archive import ArchiveTree, open_archive
 from cloudos.tosca.resolver import Location, Refused
@@ -57,6 +58,16 @@ def profile(call: Call, reference: str) -> tuple[dict[str, Any], dict[str, Any]]
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise ProfileWrong(reference=reference, reason=f"it cannot be read: {error}") from error
     return fetched.about, judged(reference, content)
+
+
+def own_profile(design: Fetched) -> dict[str, Any]:
+    """The profile that a design brings along, as what Eve exports does; empty where it has none. Raises ProfileWrong."""
+    reference = f"{design.about['reference']}!{export.PROFILE}"
+    with opened(design.data, design.about["name"]) as tree:
+        try:
+            return judged(reference, export.own_profile(tree) or {})
+        except NoYaml as wrong:
+            raise ProfileWrong(reference=reference, reason=str(wrong)) from wrong
 
 
 def judged(reference: str, content: Any) -> dict[str, Any]:

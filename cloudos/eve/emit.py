@@ -1,7 +1,7 @@
 """One Ansible project per plan: a JSON playbook, an inventory, the resources of each stage, and the template's own files.
 
 The same plan gives the same bytes. Secrets stay references: at run time they come from the environment.
-    ansible.cfg  playbook.json  inventory.json  stages/<nnn>.json  known.json  artifacts/  artifacts.tar
+    ansible.cfg  playbook.json  inventory.json  stages/<nnn>.json  known.json  artifacts/  artifacts.tar, and what calls.py writes
 """
 
 from __future__ import annotations
@@ -9,25 +9,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cloudos.eve.calls import PLAYS, Operations, call_of, host_name, listed
 from cloudos.eve.graph import Resource
 from cloudos.eve.operations import ANSIBLE
 from cloudos.eve.plan import Plan, Stage
 from cloudos.eve.problems import Problem, Undeployable
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import State
-from cloudos.eve.tasks import call_tasks, jinja
+from cloudos.eve.tasks import SECRET, expression, jinja, variable
 from cloudos.tosca.resolver import Tree
 
-SECRET = re.compile(r"\$\{secret:([^}]+)\}")
 SETTINGS = """\
 [defaults]
 forks = 50
@@ -47,12 +44,6 @@ retries = 2
 LIMIT = 512 * 1024 * 1024  # bytes of one artifact
 
 
-def variable(secret: str) -> str:
-    """The environment variable in which a run finds a secret."""
-    plain = re.sub(r"\W", "_", secret).upper()
-    return f"EVE_SECRET_{plain}_{hashlib.sha256(secret.encode()).hexdigest()[:8].upper()}"
-
-
 def secrets_in(value: Any) -> set[str]:
     """Names of the secrets that a value refers to, at any depth."""
     return set(SECRET.findall(json.dumps(value)))
@@ -60,7 +51,7 @@ def secrets_in(value: Any) -> set[str]:
 
 def secrets_of(plan: Plan) -> set[str]:
     """Names of all secrets that a run of the plan needs."""
-    return {name for stage in plan.stages for one in stage.names for name in secrets_in(_resource(plan, stage, one).arguments)}
+    return {name for stage in plan.stages for one in stage.names for name in secrets_in(plan.subject(stage, one).arguments)}
 
 
 def emit(
@@ -85,12 +76,14 @@ class _Project:
         self.reached: set[tuple[str, bool]] = set()  # servers that earlier stages have waited for and given the files
 
     def write(self) -> None:
-        calls = [self._call(stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
+        calls = [call_of(self.plan, stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
         self._artifacts([call["how"] for call in calls if "file" in call["how"]])
+        self.operations = Operations(self.plan, self.directory, self._remote(), self._json)
         plays = [{**self._start(), "tasks": self._remembered()}]
         for number, stage in enumerate(self.plan.stages, 1):
             plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
         self._json("playbook.json", plays)
+        self._json(PLAYS, self.operations.plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
         here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
@@ -114,7 +107,7 @@ class _Project:
     # Resources
 
     def _resources(self, number: int, stage: Stage) -> list[dict]:
-        resources = [_resource(self.plan, stage, name) for name in stage.names]
+        resources = [self.plan.subject(stage, name) for name in stage.names]
         file = f"stages/{number:03}.json"
         self._json(file, [_for_module(one) for one in resources])
         pool = self.pools[stage.pool]
@@ -131,7 +124,7 @@ class _Project:
             arguments["secrets"] = {name: "{{ lookup('ansible.builtin.env', '" + variable(name) + "') }}" for name in names}
         nodes = sorted({one.node for one in resources if one.node})
         tags = [f"op:{action}", *(f"node:{node}" for node in nodes)]
-        title = f"{doing} in pool {stage.pool}: {_listed([one.name for one in resources if not one.existing])}"
+        title = f"{doing} in pool {stage.pool}: {listed([one.name for one in resources if not one.existing])}"
         tasks = [
             {"name": title, pool.mapping.module: arguments, "register": "eve_stage", "tags": tags, "vars": {"eve_number": number}},
             {"name": "Remember what was made", "ansible.builtin.set_fact": {
@@ -144,65 +137,23 @@ class _Project:
 
     # Operations
 
-    def _call(self, stage: Stage, name: str) -> dict:
-        """The arguments of an operation, or of what undoes it."""
-        arguments = _resource(self.plan, stage, name).arguments
-        if stage.down:
-            return {"hosts": arguments["hosts"], "how": {"kind": "none"}, **arguments["undo"]}
-        if "how" not in arguments:  # it only stands for what undoes it, and nobody need be reached for it
-            return {**arguments, "how": {"kind": "none"}, "hosts": {}}
-        return dict(arguments)
-
     def _operations(self, number: int, stage: Stage) -> Iterator[dict]:
-        calls = {name: self._call(stage, name) for name in stage.names}
+        calls = {name: call_of(self.plan, stage, name) for name in stage.names}
         hosts = {host: login for call in calls.values() for host, login in call["hosts"].items()
                  if (host, stage.down) not in self.reached}  # fmt: skip
         self.reached.update((host, stage.down) for host in hosts)
         if hosts:
             yield {"name": f"Stage {number}: servers", "hosts": "localhost", "gather_facts": False,
                    "tasks": [self._add_host(host, login) for host, login in sorted(hosts.items())]}  # fmt: skip
-            yield {"name": f"Stage {number}: wait for servers", "hosts": sorted(map(_host, hosts)), "gather_facts": False,
-                   "ignore_unreachable": stage.down, "tasks": self._reached(stage)}  # fmt: skip
-        for name, call in sorted(calls.items()):
-            node = _resource(self.plan, stage, name).node
-            tags = [f"node:{node}", f"op:{call['operation']}"]
-            play = {"name": f"{name}", "hosts": sorted(map(_host, call["hosts"])) or "localhost", "gather_facts": False, "tags": tags,
-                    "vars": {"eve_operation": name}}  # fmt: skip
-            if stage.down:
-                play["ignore_unreachable"] = True
-            how, inputs = dict(call["how"]), {key: jinja(_with_secrets(value)) for key, value in call.get("inputs", {}).items()}
-            if how["kind"] == "ansible":
-                how["kind"], how["content"] = self._ansible(how["file"], name, play["hosts"])
-            if how["kind"] == "playbook":
-                variables = {**play.pop("vars"), **inputs}
-                yield {"name": f"{name}: playbook", "import_playbook": how["content"], "vars": variables, "tags": tags}
-            yield {**play, **call_tasks(name, call, how, inputs, self._remote())}
-
-    def _ansible(self, file: str, name: str, hosts: Any) -> tuple[str, str]:
-        """What an Ansible file is: "playbook", "role" or "tasks", and where that is in the project."""
-        path = self.directory / "artifacts" / file
-        if path.is_dir() or Path(file).parts[-2:] == ("tasks", "main.yml"):
-            return "role", str((path if path.is_dir() else path.parents[1]).relative_to(self.directory))
-        text = path.read_text()
-        try:
-            tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as error:
-            raise Undeployable([Problem(file, f"operation {name}: {error}", "Correct the file.")]) from error
-        plays = [dict(_keys(one)) for one in tree.value] if isinstance(tree, yaml.SequenceNode) else []
-        targets = [play["hosts"] for play in plays if "hosts" in play]
-        if not targets:
-            return "tasks", file
-        for node in reversed(targets):  # everything else of the play stays, byte for byte
-            text = text[: node.start_mark.index] + json.dumps(hosts) + text[node.end_mark.index :]
-        own = path.with_name(f".eve-{hashlib.sha256(name.encode()).hexdigest()[:12]}.yml")
-        own.write_text(text)
-        return "playbook", own.relative_to(self.directory).as_posix()
+            yield {"name": f"Stage {number}: wait for servers", "hosts": sorted(map(host_name, hosts)), "gather_facts": False,
+                   "any_errors_fatal": not stage.down, "ignore_unreachable": stage.down, "tasks": self._reached(stage)}  # fmt: skip
+        yield from self.operations.stage(number, stage)
 
     def _add_host(self, host: str, login: Mapping[str, Any]) -> dict:
         addresses = login["address"] if isinstance(login["address"], list) else [login["address"]]
-        wanted = "{{ [" + ", ".join(jinja(one).removeprefix("{{ ").removesuffix(" }}") for one in addresses) + "] | select | first }}"
+        wanted = "{{ " + expression(addresses) + " | select | first }}"
         arguments = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + str(self.base / "known_hosts")
-        variables = {"name": _host(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
+        variables = {"name": host_name(host), "ansible_host": wanted, "ansible_user": jinja(login.get("user", "root")),
                      "ansible_ssh_common_args": arguments, "ansible_python_interpreter": login.get("python", "auto_silent")}  # fmt: skip
         if port := login.get("port"):
             variables["ansible_port"] = port
@@ -267,38 +218,6 @@ class _Project:
         archive.addfile(entry, io.BytesIO(content))
 
 
-def _keys(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    return ((key.value, value) for key, value in node.value) if isinstance(node, yaml.MappingNode) else iter(())
-
-
-def _resource(plan: Plan, stage: Stage, name: str) -> Resource:
-    """What a stage is about: going down, the resource as it is."""
-    step = plan.steps[name]
-    return step.old if stage.down and step.old else step.resource
-
-
 def _for_module(one: Resource) -> dict:
     data = {"name": one.name, "kind": one.kind, "node": one.node, "arguments": one.arguments, "needs": sorted(one.needs)}
     return {**data, "existing": True} if one.existing else data
-
-
-def _host(name: str) -> str:
-    """A name of a server as Ansible takes it for one host."""
-    return re.sub(r"[^\w.-]", "_", name)
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _with_secrets(value: Any) -> Any:
-    """References to secrets as the look-ups that Ansible evaluates on the machine that runs Eve."""
-    if isinstance(value, str) and SECRET.search(value):
-        parts = SECRET.split(value)
-        return {"$concat": [part if number % 2 == 0 else {"$secret": variable(part)} for number, part in enumerate(parts) if part]}
-    if isinstance(value, dict):
-        return {key: _with_secrets(item) for key, item in value.items()}
-    return [_with_secrets(item) for item in value] if isinstance(value, list) else value
-
-

@@ -9,6 +9,7 @@ from typing import Any
 
 from cloudos.eden.jobs import states
 from cloudos.eden.jobs.run import Run
+from cloudos.eve.calls import plays_of
 from cloudos.eve.graph import OPERATION
 from cloudos.eve.plan import OPERATION_SECONDS, Plan, Stage
 from cloudos.runs import leftovers, start
@@ -27,6 +28,7 @@ class Tasks:
         self._left: dict[str, set[tuple[str, bool]]] = {}
         self._size: dict[str, int] = {}
         self._node: dict[str, str] = {}
+        self.plays: dict[str, dict[str, str]] = {}  # play -> server -> operation, of the project that runs
 
     def plan(self, plan: Plan) -> None:
         """Write the tasks of a plan down, with their shares."""
@@ -57,7 +59,8 @@ class Tasks:
             stage = self._plan.stages[int(play.removeprefix(STAGE)) - 1]
             tasks = {self._of[name, stage.down] for name in stage.names}
         else:
-            tasks = {self._of[key] for key in ((play, False), (play, True)) if key in self._of and self._left[self._of[key]]}
+            names = {*self.plays.get(play, {}).values()}
+            tasks = {task for key, task in self._of.items() if key[0] in names and self._left[task]}
         for task in sorted(tasks):
             if self._left[task]:
                 self._run.note(task, states.STARTED, self._percent(task))
@@ -102,6 +105,7 @@ class Followed:
         self._run.check()
         extra = {MARK: self._mark, **({"OS_CLIENT_CONFIG_FILE": str(self._clouds)} if self._clouds else {})}
         started = Started(self._run, self._mark, cancelled)
+        self._tasks.plays = plays_of(project)
 
         def handle(event: dict) -> None:
             if started.error is not None:

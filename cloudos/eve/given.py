@@ -9,11 +9,13 @@ from typing import Any
 import click
 import yaml
 
-from cloudos.eve.emit import variable
+from cloudos.eve import export
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
-from cloudos.tosca.resolver import DirectoryTree, FileResolver
+from cloudos.eve.tasks import variable
+from cloudos.tosca.resolver import DirectoryTree, FileResolver, Tree
 
+DEFAULT = "default"
 PROFILE_KEYS = {"pools", "placement", "inputs", "instances"}
 
 
@@ -45,32 +47,48 @@ def inputs(given: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def profile(path: Path | None) -> dict[str, Any]:
-    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `inputs`, `instances`."""
+def profile(path: Path | None, tree: Tree) -> dict[str, Any]:
+    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `inputs`, `instances`.
+
+    Of the file, else the one that an archive brings along. Raises Refused.
+    """
     if path is None:
-        return {}
+        data, where = export.own_profile(tree) or {}, tree.label(export.PROFILE)
+    else:
+        data, where = _read(path) or {}, str(path)
+    if not isinstance(data, dict) or data.keys() - PROFILE_KEYS:
+        raise Refused(f"{where}: a profile is a map of {', '.join(sorted(PROFILE_KEYS))}. Remove what is not of these.")
+    return data
+
+
+def _read(path: Path) -> Any:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Refused(f"{path}: {error}. Give a YAML file.") from error
-    if not isinstance(data, dict) or data.keys() - PROFILE_KEYS:
-        raise Refused(f"{path}: a profile is a map of {', '.join(sorted(PROFILE_KEYS))}. Remove what is not of these.")
-    return data
 
 
 def pools(cloud: str | None, told: dict[str, Any]) -> dict[str, Pool]:
     """The profile's pools; or the one named by --cloud, a cloud of clouds.yaml, as pool `default`."""
-    found = {
-        name: Pool(name, one["provider"], {key: value for key, value in one.items() if key not in ("provider", "defaults")},
-                   one.get("defaults", {}))
-        for name, one in (told.get("pools") or {}).items()
-    }  # fmt: skip
+    found = {name: pool(name, one) for name, one in (told.get("pools") or {}).items() if not (cloud and name == DEFAULT)}
     if cloud:
-        defaults = found["default"].defaults if "default" in found else {}
-        found = {"default": Pool("default", "openstack", {"cloud": cloud}, defaults), **{k: v for k, v in found.items() if k != "default"}}
+        defaults = ((told.get("pools") or {}).get(DEFAULT) or {}).get("defaults") or {}
+        found = {DEFAULT: Pool(DEFAULT, "openstack", {"cloud": cloud}, defaults), **found}
     if not found:
         raise Refused("no pool is given. Name a cloud of clouds.yaml with --cloud, or pools in a profile (--profile).")
     return found
+
+
+def pool(name: str, told: dict[str, Any]) -> Pool:
+    """One pool of a profile. What the service calls by `pool` is the entry of clouds.yaml with that name. Raises Refused."""
+    provider = told.get("provider", "openstack")
+    login = {key: value for key, value in told.items() if key not in ("provider", "defaults", "pool")}
+    if provider == "openstack" and not login.get("cloud"):
+        if not told.get("pool"):
+            raise Refused(f"pool {name} of the profile names no cloud. Add `cloud`, the name of one in clouds.yaml"
+                          f"{', or give --cloud' if name == DEFAULT else ''}.")  # fmt: skip
+        login["cloud"] = told["pool"]
+    return Pool(name, provider, login, told.get("defaults") or {})
 
 
 def environment_secret(name: str) -> str:

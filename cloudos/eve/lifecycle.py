@@ -14,14 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudos import home
+from cloudos.eve import export, quota
+from cloudos.eve.calls import plays_of
 from cloudos.eve.compile import compile_topology
-from cloudos.eve.emit import emit, secrets_of, variable
+from cloudos.eve.emit import emit, secrets_of
 from cloudos.eve.graph import OPERATION, Graph, computed
 from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
-from cloudos.eve.problems import Refused
+from cloudos.eve.problems import Refused, Undeployable
 from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory, State, shared
+from cloudos.eve.state import DESIGN, Directory, State, shared
+from cloudos.eve.tasks import variable
 from cloudos.runs import start
 from cloudos.tosca.model import Template
 from cloudos.tosca.resolver import DirectoryTree, Tree
@@ -31,7 +34,8 @@ Secrets = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Request:
-    """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now."""
+    """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now;
+    `design`: packs it as export.py says, for states that keep it."""
 
     topology: str
     template: Template
@@ -39,6 +43,7 @@ class Request:
     tree: Tree | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     instances: Mapping[str, int] = field(default_factory=dict)
+    design: Callable[[], bytes] | None = None
 
 
 @dataclass
@@ -73,13 +78,25 @@ class Eve:
     # Plans
 
     def plan(self, request: Request) -> Plan:
-        """What deploying or updating would do. Raises Undeployable and Refused."""
+        """What deploying or updating would do, and whether the pools have room for it. Raises Undeployable and Refused."""
         return self._plan(self.states.load(request.topology), request)
 
     def _plan(self, state: State, request: Request, missing: set[str] | None = None) -> Plan:
         graph = self._graph(state, request)
         kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
-        return make_plan(state, graph, self._pools(state, request.pools), missing or (), kept)
+        pools = self._pools(state, request.pools)
+        plan = make_plan(state, graph, pools, missing or (), kept)
+        wanting = [name for name, numbers in plan.quota.items() if any(number > 0 for number in numbers.values())]
+        if not (surveys := {name: found for name in wanting if (found := self.survey(pools[name]))}):
+            return plan
+        plan = make_plan(state, graph, pools, missing or (), kept, quota.sizes(graph, surveys))
+        plan.lacking = quota.lacking(plan.quota, surveys)
+        plan.notes = [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
+        return plan
+
+    def survey(self, pool: Pool) -> quota.Survey | None:
+        """What a pool may have and has now; None where its provider does not tell."""
+        return pool.mapping.survey(pool.login) if pool.mapping.survey else None
 
     def _graph(self, state: State, request: Request) -> Graph:
         now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
@@ -134,9 +151,20 @@ class Eve:
             outcome = self._apply(state, plan, None)
             if outcome.ok and not state.made():
                 shutil.rmtree(self.states.folder(topology) / "files", ignore_errors=True)
-                for name in ("key", "key.pub", "known_hosts"):
+                for name in ("key", "key.pub", "known_hosts", DESIGN):
                     (self.states.folder(topology) / name).unlink(missing_ok=True)
             return outcome
+
+    def export(self, topology: str) -> bytes:
+        """The topology as an archive that is deployed elsewhere or again, with as many instances as it has now. Raises Refused."""
+        with self.states.locked(topology):
+            state, design = self.states.load(topology), self.states.design(topology)
+        if not state.entries:
+            raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(self.states.topologies()) or 'none'}.")
+        if design is None:
+            raise Refused(f"topology {topology} was deployed by a version that did not keep its design. Deploy it once more: where nothing "
+                          "differs nothing is done.")  # fmt: skip
+        return export.scaled(design, state.counts)
 
     def missing(self, state: State, request: Request) -> set[str]:
         """Names of the resources that the state knows and the clouds do not have."""
@@ -155,6 +183,8 @@ class Eve:
     # Runs
 
     def _apply(self, state: State, plan: Plan, request: Request | None) -> Outcome:
+        if plan.lacking:
+            raise Undeployable(plan.lacking)
         self._note(state, plan, request)
         if plan.nothing:
             self._finish(state, plan, request)
@@ -179,7 +209,8 @@ class Eve:
         if (project / "artifacts").is_dir() and not arguments:
             shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
-        follower = Follower(plan, state, values, self.on_progress, None if arguments else lambda: self.states.save(state))
+        save = None if arguments else lambda: self.states.save(state)
+        follower = Follower(plan, state, values, self.on_progress, save, plays_of(project))
         environment = {variable(name): value for name, value in values.items()}
         collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
         environment.update(start.settings(collections))
@@ -204,6 +235,8 @@ class Eve:
                                              for name, one in request.pools.items()}}  # fmt: skip
             place = request.template.place
             state.template = {"file": str(place.file)}
+            if request.design:
+                self.states.keep_design(state.topology, request.design())
 
     def _finish(self, state: State, plan: Plan, request: Request | None) -> None:
         """The state after all went well: what the template says of what stays, counts, outputs."""

@@ -19,6 +19,7 @@ class Topology(Base, Owned):
     """What a design has become. `mark` is its name in clouds; `wanted`: the last order; `pools`: all in which it may have something.
 
     `job_id`: the job that has it, while that is open. `fault`: what went wrong last, {cause, node, operation, next_step, log}.
+    `uses`: [document, version] each, as Focus was told; what it could not be told is not in it.
     """
 
     __tablename__ = "topology"
@@ -33,6 +34,7 @@ class Topology(Base, Owned):
     nodes: Mapped[int] = mapped_column(default=0)
     job_id: Mapped[str | None] = mapped_column(Id)
     fault: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    uses: Mapped[list[list] | None] = mapped_column(sa.JSON(none_as_null=True))
     edition: Mapped[int] = mapped_column()
     created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
     updated_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)

@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from cloudos.eden.call import Call
 from cloudos.eden.client import Client, local
+from cloudos.eve import quota
 
 T = TypeVar("T", bound=Client)
 SECTION = "keystone_authtoken"
@@ -48,18 +49,29 @@ def as_caller(call: Call, kind: type[T]) -> T:
     return kind(session(conf, flask.request.environ["keystone.token_auth"]), region=region(conf), interface=interface(conf), tries=2)
 
 
+def survey(call: Call) -> quota.Survey:
+    """What the caller's own project of this cloud may have and has."""
+    conf, auth = call.runtime.conf, flask.request.environ.get("keystone.token_auth")
+    if auth is None:
+        return quota.Survey(notes=("quotas are not known: the token does not tell where the cloud's services are",))
+    return quota.of_session(session(conf, auth), region_name=region(conf), interface=interface(conf))
+
+
 def as_service(conf: cfg.ConfigOpts, kind: type[T], token: str) -> T:
     """A client that acts for the owner of a token, which may have expired meanwhile, with the service's own token beside it."""
+    endpoint = conf.eve[f"{kind.service_type}_endpoint"]
+    if conf.api.auth_strategy == "noauth":
+        return kind(Session(auth=noauth.NoAuth(), timeout=conf.eve.timeout), endpoint=endpoint) if endpoint else local(kind)
     own = own_auth(conf)
-    endpoint = conf.eve[f"{kind.service_type}_endpoint"] or session(conf, own).get_endpoint(
-        service_type=kind.service_type, region_name=region(conf), interface=interface(conf)
-    )
-    both = service_token.ServiceTokenAuthWrapper(token_endpoint.Token(endpoint, token), own)
-    return kind(session(conf, both), endpoint=endpoint)
+    if not endpoint:
+        known = {"service_type": kind.service_type, "region_name": region(conf), "interface": interface(conf)}
+        endpoint = session(conf, own).get_endpoint(**known)
+    user = token_endpoint.Token(endpoint, token)
+    return kind(session(conf, service_token.ServiceTokenAuthWrapper(user, own) if own else user), endpoint=endpoint)
 
 
-def own_auth(conf: cfg.ConfigOpts) -> BaseIdentityPlugin:
-    """The service's own account, of [keystone_authtoken]."""
+def own_auth(conf: cfg.ConfigOpts) -> BaseIdentityPlugin | None:
+    """The service's own account, of [keystone_authtoken]; None where that names none."""
     loading.register_auth_conf_options(conf, SECTION)
     return loading.load_auth_from_conf_options(conf, SECTION)
 

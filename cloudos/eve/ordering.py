@@ -8,13 +8,15 @@ from typing import Any
 from cloudos.eden.call import Call
 from cloudos.eden.db import now
 from cloudos.eden.problems import Conflict
-from cloudos.eve import designs, pools
+from cloudos.eve import designs, pools, quota
 from cloudos.eve.faults import Moved, NotActive, Undeployable, found, shown
 from cloudos.eve.lifecycle import Eve, Request
 from cloudos.eve.models import INACTIVE, Design, Kept, StateDocument, StoredPlan, Topology
-from cloudos.eve.plan import Plan, check_quota
+from cloudos.eve.plan import Plan
 from cloudos.eve.problems import Refused
 from cloudos.eve.problems import Undeployable as NotCompiled
+from cloudos.eve.provider import Pool
+from cloudos.eve.quota import Survey
 from cloudos.eve.stored import States
 from cloudos.eve.work import request_of
 from cloudos.eve.workplace import PUBLIC
@@ -25,14 +27,19 @@ NO_KEY = "ssh-ed25519 made-when-it-is-deployed"
 class Planner(Eve):
     """Eve that only plans: it makes no keys."""
 
-    def __init__(self, call: Call, topology: Topology | None):
+    def __init__(self, call: Call, topology: Topology | None, surveys: dict[str, Survey]):
         super().__init__(States(lambda work: work(call.session), project=call.context.project_id))
         kept = call.session.get(Kept, (topology.id, PUBLIC)) if topology else None
+        self._surveys = surveys
         self._known = kept.data.decode().strip() if kept else NO_KEY
 
     def key(self, topology: str) -> str:
         """The key that there is, or a word in its place."""
         return self._known
+
+    def survey(self, pool: Pool) -> Survey | None:
+        """What was asked with the order."""
+        return self._surveys.get(pool.name)
 
 
 @dataclass
@@ -46,6 +53,7 @@ class Wanted:
     plan: Plan | None = None
     nodes: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
+    surveys: dict[str, Survey] = field(default_factory=dict)
 
     def keep(self, call: Call) -> None:
         """The design's archive, for the job."""
@@ -68,7 +76,10 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     kept = dict(topology.pools) if topology else {}
     # For a new topology nothing was read yet, so that no transaction waits for what goes over the network.
     fetched = designs.design(call, body["design"]) if "design" in body else None
-    about, profile = designs.profile(call, body["profile"]) if "profile" in body else (before.get("profile"), {})
+    if "profile" in body:
+        about, profile = designs.profile(call, body["profile"])
+    else:
+        about, profile = before.get("profile"), {} if topology or not fetched else designs.own_profile(fetched)
     wanted: dict[str, Any] = {"profile": about, "design": fetched.about if fetched else before["design"]}
     wanted["inputs"] = {**before.get("inputs", {}), **(profile.get("inputs") or {}), **body.get("inputs", {})}
     numbers = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
@@ -82,8 +93,8 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     wanted["pools"] = list(named)
     if topology:
         _same_pools(call, topology, kept, named)
-    archive = fetched.data if fetched else _archive(call, wanted["design"])
-    return Wanted(wanted, {**kept, **named}, archive)
+    archive = fetched.data if fetched else archive_of(call, wanted["design"])
+    return Wanted(wanted, {**kept, **named}, archive, surveys=pools.surveys(call, named))
 
 
 def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, verb: str = "deploy") -> Wanted:
@@ -94,13 +105,19 @@ def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, ver
         request = request_of(mark, order.wanted, pools.usable(order.own_pools()), tree)
         order.nodes = len(request.template.nodes)
         order.plan = _plan(call, order, topology, request, reference)
-    lacking = check_quota(order.plan, pools.free(order.own_pools()))
-    order.problems = [shown(one) for one in lacking]
+    order.problems = [shown(one) for one in order.plan.lacking]
     return order
 
 
+def demand_room(order: Wanted) -> None:
+    """Raise Undeployable for a plan for which the quotas, asked just now, have no room."""
+    live = {name: one for name, one in order.surveys.items() if one.live}
+    if order.plan and (problems := quota.lacking(order.plan.quota, live)):
+        raise found(order.wanted["design"]["reference"], problems)
+
+
 def _plan(call: Call, order: Wanted, topology: Topology | None, request: Request, reference: str) -> Plan:
-    eve = Planner(call, topology)
+    eve = Planner(call, topology, order.surveys)
     try:
         if order.verb == "scale":
             known = eve.states.load(request.topology).counts
@@ -150,10 +167,12 @@ def _planned(call: Call, identity: str, topology: Topology | None) -> Wanted:
         raise Conflict(reason=f"Plan {plan.id} is for {plan.topology_id or 'a new topology'}; use it there, or plan again.")
     if plan.serial != serial_of(call, topology):
         raise Moved(id=plan.id)
-    return Wanted(dict(plan.wanted), dict(plan.pools), _archive(call, plan.wanted["design"]))
+    named = {name: plan.pools[name] for name in plan.wanted["pools"]}
+    return Wanted(dict(plan.wanted), dict(plan.pools), archive_of(call, plan.wanted["design"]), surveys=pools.surveys(call, named))
 
 
-def _archive(call: Call, design: dict[str, Any]) -> bytes:
+def archive_of(call: Call, design: dict[str, Any]) -> bytes:
+    """The archive of a design that is kept. Raises Conflict."""
     kept = call.session.get(Design, design["sha256"])
     if kept is None:
         raise Conflict(reason=f"Design {design['reference']} is no longer kept here; name it again, as `design`.")

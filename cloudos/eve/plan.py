@@ -47,7 +47,10 @@ class Stage:
 
 @dataclass
 class Plan:
-    """All steps by name, and the stages in their order; without stages there is nothing to do."""
+    """All steps by name, and the stages in their order; without stages there is nothing to do.
+
+    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out.
+    """
 
     topology: str
     steps: dict[str, Step]
@@ -56,11 +59,18 @@ class Plan:
     kept: dict[str, list[str]] = field(default_factory=dict)
     quota: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0
+    lacking: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def nothing(self) -> bool:
         """Whether all is as it must be."""
         return not self.stages
+
+    def subject(self, stage: Stage, name: str) -> Resource:
+        """What a stage is about: going down, the resource as it is."""
+        step = self.steps[name]
+        return step.old if stage.down and step.old else step.resource
 
     def counted(self) -> dict[str, int]:
         """Action -> how many steps; things merely used are left out."""
@@ -74,7 +84,8 @@ class Plan:
         """What is shown of it."""
         stages = [{"down": one.down, "pool": one.pool, "names": one.names} for one in self.stages]
         return {"topology": self.topology, "steps": [step.to_json() for step in self.steps.values()], "stages": stages,
-                "kept_for_others": self.kept, "quota": self.quota, "seconds": self.seconds, "counts": self.graph.counts}  # fmt: skip
+                "kept_for_others": self.kept, "quota": self.quota, "lacking": [str(one) for one in self.lacking], "notes": self.notes,
+                "seconds": self.seconds, "counts": self.graph.counts}  # fmt: skip
 
 
 def make_plan(
@@ -83,18 +94,21 @@ def make_plan(
     pools: Mapping[str, Pool],
     missing: Iterable[str] = (),
     kept: Mapping[str, list[str]] | None = None,
+    sizes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """The plan from a state to a graph.
 
     `missing`: names that are not there although the state says so (heal); `kept`: resources that may not go -> the topologies
-    that use them. Raises Undeployable where a cloud would refuse what is asked for.
+    that use them; `sizes`: flavor that is used -> its attributes, where they are known. Raises Undeployable where a cloud would
+    refuse what is asked for.
     """
-    return _Planner(state, graph, pools, set(missing), dict(kept or {})).plan()
+    return _Planner(state, graph, pools, set(missing), dict(kept or {}), sizes or {}).plan()
 
 
 class _Planner:
-    def __init__(self, state: State, graph: Graph, pools: Mapping[str, Pool], missing: set[str], kept: dict[str, list[str]]):
-        self.state, self.graph, self.pools, self.missing, self.kept = state, graph, pools, missing, kept
+    def __init__(self, state: State, graph: Graph, pools: Mapping[str, Pool], missing: set[str], kept: dict[str, list[str]],
+                 sizes: Mapping[str, Mapping[str, Any]]):  # fmt: skip
+        self.state, self.graph, self.pools, self.missing, self.kept, self.sizes = state, graph, pools, missing, kept, sizes
         self.steps: dict[str, Step] = {}
 
     def plan(self) -> Plan:
@@ -141,8 +155,10 @@ class _Planner:
         if not changes and not fresh:
             return Step(one.name, KEEP, one, old)
         stuck = (changes.keys() | fresh) - self._kind(one).change
-        why = f"what {', '.join(sorted(fresh))} refers to is made anew" if fresh else ""
-        return Step(one.name, REPLACE if stuck else CHANGE, one, old, changes, why)
+        words = [f"what {', '.join(sorted(fresh))} refers to is made anew"] if fresh else []
+        if not stuck:
+            words += [effect for key, effect in self._kind(one).effects.items() if key in changes.keys() | fresh]
+        return Step(one.name, REPLACE if stuck else CHANGE, one, old, changes, "; ".join(words))
 
     def _operation(self, one: Resource, old: Resource | None) -> Step:
         if old is None:
@@ -203,13 +219,18 @@ class _Planner:
         """Pool -> what is needed more of each quota; less of it counts negative."""
         found: dict[str, dict[str, int]] = {}
         for step in self.steps.values():
-            if step.resource.kind == OPERATION or step.action not in (CREATE, DELETE, CHANGE):
+            if step.resource.kind == OPERATION or step.action not in (CREATE, DELETE, CHANGE) or self._counts_already(step):
                 continue
             for name, what in self._kind(step.resource).quota.items():
                 now = self._counted(step.resource, what) - (self._counted(step.old, what) if step.action == CHANGE and step.old else 0)
                 total = found.setdefault(step.resource.pool, {})
                 total[name] = total.get(name, 0) + (-now if step.action == DELETE else now)
         return {pool: {name: number for name, number in sorted(one.items()) if number} for pool, one in found.items()}
+
+    def _counts_already(self, step: Step) -> bool:
+        """What was begun may be there, and then it is no more that is needed."""
+        entry = self.state.entries.get(step.name)
+        return step.action == CREATE and entry is not None and entry.status == BEGUN
 
     def _counted(self, one: Resource, what: Any) -> int:
         """A number, an argument, or, of servers, what is known of the flavor."""
@@ -219,7 +240,7 @@ class _Planner:
             return value
         for name, _ in references(one.arguments.get("flavor")):
             entry, flavor = self.state.entries.get(name), self.graph.resources.get(name)
-            value = (entry.attributes if entry else {}).get(what) or (flavor.arguments if flavor else {}).get(what)
+            value = self.sizes.get(name, entry.attributes if entry else {}).get(what) or (flavor.arguments if flavor else {}).get(what)
             return value if isinstance(value, int) else 0
         return 0
 
@@ -286,13 +307,3 @@ def _closure(left: Mapping[str, set[str]], done: set[str], candidates: set[str],
             return names
         ready.update(now)
         waiting = [name for name in waiting if name not in ready]
-
-
-def check_quota(plan: Plan, free: Mapping[str, Mapping[str, int]]) -> list[Problem]:
-    """What a plan needs more than `free` has (pool -> quota -> number; what is not named is not limited)."""
-    return [
-        Problem(f"pool {pool}", f"{number} {name} are needed, {free[pool][name]} are free", "Raise the quota, free some, or ask for less.")
-        for pool, wanted in plan.quota.items()
-        for name, number in wanted.items()
-        if number > free.get(pool, {}).get(name, number)
-    ]

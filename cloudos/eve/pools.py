@@ -5,7 +5,7 @@ A pool is kept as {source, provider, login, defaults, ref}; it never has a secre
 
 from __future__ import annotations
 
-import json
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,22 @@ from keystoneauth1 import exceptions as keystone
 
 from cloudos.eden.call import Call
 from cloudos.eden.client import Failure
+from cloudos.eve import export, neighbours
 from cloudos.eve.authority import GRAFFITI, LOCAL, OPERATOR, OWN
 from cloudos.eve.designs import BINDING
 from cloudos.eve.faults import NeighbourAway, NoPool, ProfileWrong
 from cloudos.eve.neighbours import Graffiti, as_caller
 from cloudos.eve.plan import Plan
+from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
+from cloudos.eve.quota import Survey
 
 DEFAULT = "default"
 # Where pools let servers be logged in to without SSH, programs of templates run on the controller: the operator's decision.
 OPERATORS_ONLY = ("connection",)
-BOUND = {"flavor": "flavor", "image": "image", "external_network": "external_network", "network": "external_network"}
+BOUND = {"flavor": "flavor", "image": "image", "external_network": "external_network", "network": "external_network",
+         "volume_type": "volume_type"}  # fmt: skip
+BY_NAME = ("external_network", "volume_type")  # Cinder shows a volume's type by its name
 
 
 class Chosen:
@@ -85,22 +90,30 @@ class Chosen:
         if pool is None:
             known = f"The operator's are {', '.join(operators)}." if operators else "`cloudos graffiti pool list` shows Graffiti's."
             raise NoPool(name=reference, known=known)
-        return {"source": GRAFFITI, "provider": pool["type"], "login": {}, "defaults": {}, "ref": pool["id"],
+        return {"source": GRAFFITI, "provider": pool["type"], "login": {}, "defaults": {}, "ref": pool["id"], "name": pool["name"],
                 "quota": pool.get("quota") or {}}  # fmt: skip
 
     def _bound(self, nodes: dict[str, Any]) -> None:
-        """A binding says of each node its pool and what was chosen for it; nodes with the same choice share a pool entry."""
-        entries: dict[str, str] = {}
+        """A binding says of each node its pool and what was chosen for it. Nodes whose choices do not contradict each other share a
+        pool entry, so that what they become is made in one go."""
         for node, one in sorted(nodes.items()):
-            defaults = {}
-            for requirement, choice in (one.get("requirements") or {}).items():
-                if key := BOUND.get(requirement):
-                    defaults[key] = choice["name"] if key == "external_network" else choice["id"] or choice["name"]
-            told = json.dumps([one.get("resource_pool_ref"), defaults], sort_keys=True)
-            if told not in entries:
-                entries[told] = DEFAULT if not entries else f"{DEFAULT}-{len(entries) + 1}"
-                self._add(entries[told], one.get("resource_pool_ref"), defaults)
-            self.placement[node] = entries[told]
+            reference = one.get("resource_pool_ref")
+            chosen = {BOUND[name]: choice for name, choice in (one.get("requirements") or {}).items() if name in BOUND}
+            defaults = {key: choice["name"] if key in BY_NAME else choice["id"] or choice["name"] for key, choice in chosen.items()}
+            entry = self._fitting(reference, defaults)
+            self.placement[node] = entry
+            known = self.pools.get(entry, {})
+            self._add(entry, reference, {**known.get("bound", {}), **defaults})
+            self.pools[entry]["bound"] = {**known.get("bound", {}), **defaults}
+            self.pools[entry]["names"] = {**known.get("names", {}), **{key: choice["name"] for key, choice in chosen.items()}}
+
+    def _fitting(self, reference: str | None, defaults: dict[str, Any]) -> str:
+        """The name of the first entry of a pool that says nothing else than the defaults, or of a new one."""
+        for name, one in self.pools.items():
+            same = one["ref"] == self._found(reference)["ref"]
+            if same and all(one["bound"].get(key, value) == value for key, value in defaults.items()):
+                return name
+        return f"{DEFAULT}-{len(self.pools) + 1}" if self.pools else DEFAULT
 
 
 def usable(pools: dict[str, dict[str, Any]]) -> dict[str, Pool]:
@@ -108,12 +121,31 @@ def usable(pools: dict[str, dict[str, Any]]) -> dict[str, Pool]:
     return {name: Pool(name, one["provider"], one["login"], one["defaults"]) for name, one in pools.items()}
 
 
-def free(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """What is free of the quotas that Graffiti last saw: pool -> quota -> number."""
-    found: dict[str, dict[str, int]] = {}
+def profile_of(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The pools as a profile says them, by names: other clouds have other ids. What only the operator may say is not in it."""
+    found = {}
     for name, one in pools.items():
-        limits = {quota: body for quota, body in (one.get("quota") or {}).items() if body.get("limit", -1) >= 0}
-        found[name] = {quota: int(body["limit"] - body.get("used", 0)) for quota, body in limits.items()}
+        login = export.public(one["login"]) if one["source"] == LOCAL else {}
+        reference = one.get("name") or one["ref"]
+        defaults = {key: value for key, value in {**one["defaults"], **one.get("names", {})}.items() if key not in OPERATORS_ONLY}
+        found[name] = {"provider": one["provider"], **login, **({"pool": reference} if reference else {}), "defaults": defaults}
+    return found
+
+
+def surveys(call: Call, pools: dict[str, dict[str, Any]]) -> dict[str, Survey]:
+    """What the pools may have and have: of the own project asked now, of Graffiti's as it last saw it."""
+    found: dict[str, Survey] = {}
+    own: Survey | None = None
+    for name, one in pools.items():
+        if one["source"] == OWN:
+            own = own or neighbours.survey(call)
+            found[name] = own
+        elif one["source"] == GRAFFITI:
+            found[name] = Survey(one.get("quota") or {}, live=False)
+        else:
+            with contextlib.suppress(Refused):  # a provider that is not installed is told when the design is compiled
+                if survey := usable({name: one})[name].mapping.survey:
+                    found[name] = survey(one["login"])
     return found
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cloudos.eve.calls import GATE
 from cloudos.eve.plan import UNDO, Plan
 from cloudos.eve.state import State
-from cloudos.eve.tasks import fact_of
+from cloudos.eve.tasks import DONE_TASK, fact_of
 
 DONE, FAILED = ("runner_on_ok",), ("runner_on_failed", "runner_on_unreachable")
 SHOWN = 40  # lines of output that a failure tells
@@ -16,10 +17,14 @@ ADVICE = "Look at the output, mend the cause and run the same again: what was do
 
 
 class Follower:
-    """Takes the events of one run. `save` is called whenever the state has changed; None: nothing is noted (check mode)."""
+    """Takes the events of one run. `save` is called whenever the state has changed; None: nothing is noted (check mode).
 
-    def __init__(self, plan: Plan, state: State, secrets: Mapping[str, str], tell: Callable[[dict], None], save: Callable[[], None] | None):
-        self.plan, self.state, self.tell, self.save = plan, state, tell, save
+    `plays`: play -> server -> operation, as the project says.
+    """
+
+    def __init__(self, plan: Plan, state: State, secrets: Mapping[str, str], tell: Callable[[dict], None],
+                 save: Callable[[], None] | None, plays: Mapping[str, Mapping[str, str]]):  # fmt: skip
+        self.plan, self.state, self.tell, self.save, self.plays = plan, state, tell, save, plays
         self.masks = sorted(((value, f"${{secret:{name}}}") for name, value in secrets.items() if value), key=lambda pair: -len(pair[0]))
         self.failures: list[dict] = []
         self.seen: set[str] = set()
@@ -28,7 +33,6 @@ class Follower:
         self.done = 0
         self._down = {name for stage in plan.stages if stage.down for name in stage.names}
         self._play, self._began = "", time.monotonic()
-        self._operations = {name for stage in plan.stages if not stage.pool for name in stage.names}
 
     def event(self, event: Mapping[str, Any]) -> None:
         """One event of ansible-runner."""
@@ -42,8 +46,8 @@ class Follower:
                 self._resources(result.get("resources") or result["failure"]["resources"])
             if kind in FAILED and not data.get("ignore_errors"):
                 self._failed(data, result)
-            elif self._is_done(data):
-                self._operation(self._play, result)
+            elif name := self._done(data):
+                self._operation(name, result)
 
     def end(self, code: int | None, output: str) -> None:
         """The run is over; one that failed without an event that says why tells its last lines."""
@@ -72,8 +76,10 @@ class Follower:
         if self.save:
             self.save()
 
-    def _is_done(self, data: Mapping[str, Any]) -> bool:
-        return self._play in self._operations and data.get("task") == f"{self._play}: done"
+    def _done(self, data: Mapping[str, Any]) -> str | None:
+        """The operation whose last task an event is about."""
+        name = str(data.get("task", "")).removesuffix(DONE_TASK)
+        return name if name != data.get("task") and name in self.plays.get(self._play, {}).values() else None
 
     def _operation(self, name: str, result: Mapping[str, Any]) -> None:
         step = self.plan.steps[name]
@@ -95,7 +101,9 @@ class Follower:
 
     def _failed(self, data: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         failure = result.get("failure") or {}
-        operation = self._play if self._play in self._operations else None
+        if data.get("task") == GATE and self.failures:
+            return None  # it ends the run because of what was told already
+        operation = self.plays.get(self._play, {}).get(str(data.get("host")))
         node = self.plan.steps[operation].resource.node if operation else failure.get("node")
         if operation and operation in self._down:
             return self._undo_failed(operation, data, result)

@@ -7,6 +7,7 @@ docs/how-to/write-a-provider.md.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from importlib import metadata, resources
@@ -14,7 +15,9 @@ from typing import Any
 
 import yaml
 
+from cloudos.eve import quota
 from cloudos.eve.problems import Refused
+from cloudos.eve.quota import Survey
 
 GROUP = "cloudos.eve.providers"
 
@@ -22,7 +25,7 @@ GROUP = "cloudos.eve.providers"
 @dataclass(frozen=True)
 class Kind:
     """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas (a number or an
-    argument), kinds that come before it, and arguments without which a cloud will not make it."""
+    argument), kinds that come before it, arguments without which a cloud will not make it, and what a change of an argument means."""
 
     change: frozenset[str] = frozenset()
     seconds: float = 1
@@ -30,6 +33,7 @@ class Kind:
     quota: Table[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    effects: Table[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Mapping:
 
     `types`, `relationships` and `policies`: TOSCA type -> what stands for it. `host`: where the module runs, and `python`: with
     which interpreter, when not that of Eve. `collections`: directories with Ansible
-    collections that the project needs besides ours.
+    collections that the project needs besides ours. `survey`: what a pool may have and has, by its login (see quota.py).
     """
 
     name: str
@@ -51,6 +55,7 @@ class Mapping:
     host: str = "localhost"
     python: str = ""
     collections: tuple[str, ...] = ()
+    survey: Callable[[Table[str, Any]], Survey] | None = None
 
     def of(self, section: str, lineage: Any) -> dict | None:
         """The entry for the nearest of a type and its ancestors."""
@@ -58,7 +63,7 @@ class Mapping:
         return next((table[one.name] for one in lineage if one.name in table), None)
 
 
-def read(*texts: str, collections: tuple[str, ...] = ()) -> Mapping:
+def read(*texts: str, collections: tuple[str, ...] = (), survey: Callable[[Table[str, Any]], Survey] | None = None) -> Mapping:
     """A mapping from YAML texts, of which later ones add to earlier ones."""
     merged: dict[str, Any] = {"kinds": {}, "types": {}, "relationships": {}, "policies": {}}
     for text in texts:
@@ -67,19 +72,19 @@ def read(*texts: str, collections: tuple[str, ...] = ()) -> Mapping:
     kinds = {name: Kind(**{**one, "change": frozenset(one.get("change", ()))}) for name, one in merged["kinds"].items()}
     return Mapping(
         merged["provider"], merged["module"], merged["login"], kinds, merged["types"], merged["relationships"],
-        merged["policies"], merged.get("host", "localhost"), merged.get("python", ""), collections,
+        merged["policies"], merged.get("host", "localhost"), merged.get("python", ""), collections, survey,
     )  # fmt: skip
 
 
-def _ours(*names: str) -> Mapping:
+def _ours(*names: str, survey: Callable[[Table[str, Any]], Survey] | None = None) -> Mapping:
     folder = resources.files("cloudos.eve.providers")
-    return read(*(folder.joinpath(name).read_text() for name in names))
+    return read(*(folder.joinpath(name).read_text() for name in names), survey=survey)
 
 
 @functools.cache
 def openstack() -> Mapping:
     """Any OpenStack cloud, by the name it has in clouds.yaml."""
-    return _ours("openstack.yml", "openstack-nfv.yml")
+    return _ours("openstack.yml", "openstack-nfv.yml", survey=quota.of_login)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -182,6 +183,22 @@ def scale(service: Eve, name: str, numbers: tuple[str, ...], wait: bool) -> None
 def heal(service: Eve, name: str, wait: bool) -> None:
     """Make again what is missing."""
     follow(service, service.heal(identity(service, name)), wait)
+
+
+@topology.command("export")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; NAME.csar without it.")
+@click.pass_obj
+@told
+def export_(service: Eve, name: str, output: Path | None) -> None:
+    """Write a topology as an archive from which it can be deployed elsewhere or again: its design, and the profile as it is now."""
+    data = service.export(identity(service, name))
+    target = output or Path(f"{name}.csar")
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{target} cannot be written: {error.strerror}. Name another file with -o.") from error
+    click.echo(f"{target}: {len(data)} bytes. `cloudos focus store {target} --name {target.stem}` keeps it as a design.")
 
 
 @topology.command()

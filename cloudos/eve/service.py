@@ -12,7 +12,7 @@ from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
-from cloudos.eve import original, plans, topologies, work
+from cloudos.eve import export, original, plans, topologies, work
 from cloudos.eve.models import STATUSES, Topology
 from cloudos.eve.vault import Vault, vault_of
 
@@ -85,6 +85,8 @@ ROUTES = (
     Route("DELETE", ONE, topologies.delete, "topology:delete", "Undeploy and forget it, as a job", "member",
           query={"force": UNDEPLOY["properties"]["force"]}, **J, **T),
     Route("GET", f"{ONE}/state", topologies.state_document, "topology:state", "Its state document", answer=OBJECT, **T),
+    Route("GET", f"{ONE}/export", topologies.exported, "topology:export", "It as an archive from which it can be deployed again",
+          gives=(export.MEDIA,), **T),
     Route("GET", f"{ONE}/groups", topologies.groups, "topology:get", "What has become of its nodes", answer=OBJECT, **T),
     Route("GET", f"{ONE}/groups/<node>", topologies.group, "topology:get", "What has become of one node", answer=GROUP, **T),
     Route("POST", f"{ONE}/update", topologies.update, "topology:update", "Bring it to another order; what is not named stays", "member",

@@ -18,6 +18,7 @@ from cloudos.eve.graph import OPERATION, Resource
 from cloudos.eve.problems import Refused
 
 FORMAT = 1
+DESIGN = "design.csar"
 BEGUN, PRESENT, GONE = "begun", "present", "gone"
 
 
@@ -112,6 +113,16 @@ class Directory:
             home.write(path, (json.dumps(state.to_json(), indent=1, sort_keys=True) + "\n").encode())
         else:
             path.unlink(missing_ok=True)
+
+    def design(self, topology: str) -> bytes | None:
+        """What the topology was last deployed from, as export.py packs it; None where that was not kept."""
+        path = self.folder(topology) / DESIGN
+        return path.read_bytes() if path.exists() else None
+
+    def keep_design(self, topology: str, archive: bytes) -> None:
+        """Keep what the topology is deployed from."""
+        if archive != self.design(topology):
+            home.write(self.folder(topology) / DESIGN, archive)
 
     def locked(self, topology: str):
         """Hold the topology against other processes."""

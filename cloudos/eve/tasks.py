@@ -5,13 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
 MARKS = ("{{", "{%", "{#")
 KNOWN = "hostvars['localhost'].eve_known"
 SHELLS = (".sh", ".bash")
+DONE_TASK = ": done"  # ends the name of the last task of an operation
+SECRET = re.compile(r"\$\{secret:([^}]+)\}")
 OUTPUT = "eve:"  # begins the lines in which a script's outputs are told
+
+
+def variable(secret: str) -> str:
+    """The environment variable in which a run finds a secret."""
+    plain = re.sub(r"\W", "_", secret).upper()
+    return f"EVE_SECRET_{plain}_{hashlib.sha256(secret.encode()).hexdigest()[:8].upper()}"
+
+
+def with_secrets(value: Any) -> Any:
+    """References to secrets as the look-ups that Ansible evaluates on the machine that runs Eve."""
+    if isinstance(value, str) and SECRET.search(value):
+        parts = SECRET.split(value)
+        return {"$concat": [part if number % 2 == 0 else {"$secret": variable(part)} for number, part in enumerate(parts) if part]}
+    if isinstance(value, dict):
+        return {key: with_secrets(item) for key, item in value.items()}
+    return [with_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def jinja(value: Any) -> Any:
@@ -69,21 +88,24 @@ def _literal(text: str) -> str:
     return f"'{escaped}'"
 
 
-def call_tasks(name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: Mapping[str, Any], remote: str) -> dict:
-    """What a play is made of besides its head: the operation itself, and the task that remembers its outputs."""
+def call_tasks(
+    name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: Mapping[str, Any], remote: str, several: bool
+) -> list[dict]:
+    """An operation as tasks: what it does, and the task that remembers its outputs. `several`: it is one for several servers."""
     tell = remember(name, call.get("outputs", ()), how["kind"])
+    if several:
+        tell["run_once"] = True
     if how["kind"] == "script":
-        return {"tasks": [_script(name, call, how, inputs, remote), tell]}
-    variables, tags = {"eve_operation": name, **inputs}, [f"op:{call['operation']}"]
+        return [_script(name, call, how, inputs, remote), tell]
+    facts = {"name": f"{name}: facts", "ansible.builtin.gather_facts": {}}
+    apply = {"apply": {"tags": [f"op:{call['operation']}"]}}
     if how["kind"] == "role":
         role = how["name"] if "name" in how else "{{ playbook_dir }}/" + how["content"]
-        include = {"name": f"{name}: role", "ansible.builtin.include_role": {"name": role, "apply": {"tags": tags}}, "tags": tags}
-        return {"gather_facts": True, "vars": variables, "tasks": [include, tell]}
+        return [facts, {"name": f"{name}: role", "ansible.builtin.include_role": {"name": role, **apply}}, tell]
     if how["kind"] == "tasks":
         file = "{{ playbook_dir }}/artifacts/" + how["content"]
-        include = {"name": f"{name}: tasks", "ansible.builtin.include_tasks": {"file": file, "apply": {"tags": tags}}, "tags": tags}
-        return {"gather_facts": True, "vars": variables, "tasks": [include, tell]}
-    return {"tasks": [tell]}
+        return [facts, {"name": f"{name}: tasks", "ansible.builtin.include_tasks": {"file": file, **apply}}, tell]
+    return [tell]
 
 
 def _script(name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: Mapping[str, Any], remote: str) -> dict:
@@ -134,5 +156,5 @@ def remember(name: str, outputs: Any, kind: str) -> dict:
             found[output] = "{{ (eve_result.stdout | default('') | regex_findall(" + pattern + ") | last | default('')) | b64decode }}"
         else:
             found[output] = "{{ lookup('ansible.builtin.vars', " + _literal(output) + ", default=none) }}"
-    return {"name": f"{name}: done", "ansible.builtin.set_fact": {fact_of(name): found},
-            "delegate_to": "localhost", "delegate_facts": True, "run_once": True}  # fmt: skip
+    return {"name": f"{name}{DONE_TASK}", "ansible.builtin.set_fact": {fact_of(name): found},
+            "delegate_to": "localhost", "delegate_facts": True}  # fmt: skip

@@ -16,7 +16,7 @@ from cloudos.eden.jobs.routes import accepted
 from cloudos.eden.models import Job
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
-from cloudos.eve import authority, neighbours, ordering, work
+from cloudos.eve import authority, export, neighbours, ordering, pools, work
 from cloudos.eve.faults import NoAuthority
 from cloudos.eve.graph import references
 from cloudos.eve.models import FAILED, INACTIVE, PROCESSING, Kept, StateDocument, Topology
@@ -65,9 +65,9 @@ def standing(call: Call, topology: Topology) -> tuple[str, dict | None]:
     return (FAILED if there else INACTIVE), work.fault(cause, "Order it again: POST .../update.")
 
 
-def shown_pools(pools: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def shown_pools(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Pools without how the operator logs in to them."""
-    return {name: {key: one.get(key) for key in ("source", "provider", "ref", "defaults")} for name, one in pools.items()}
+    return {name: {key: one.get(key) for key in ("source", "provider", "ref", "defaults")} for name, one in found.items()}
 
 
 def find(call: Call) -> Topology:
@@ -156,6 +156,19 @@ def group(call: Call) -> dict:
     return found
 
 
+def exported(call: Call) -> Answer:
+    """The topology as an archive from which it is deployed elsewhere or again: its design, and the profile as it is now."""
+    topology = find(call)
+    demand_active(topology)
+    wanted = topology.wanted
+    named = pools.profile_of({name: topology.pools[name] for name in wanted["pools"]})
+    instances = {**wanted["instances"], **export.numbers(state_of(call, topology).get("counts", {}))}
+    profile = {"pools": named, "placement": wanted["placement"], "inputs": wanted["inputs"], "instances": instances}
+    data = export.again(ordering.archive_of(call, wanted["design"]), profile)
+    headers = {"Content-Disposition": f'attachment; filename="{topology.name}.csar"'}
+    return Answer(data, headers=headers, media=export.MEDIA)
+
+
 def deploy(call: Call) -> Answer:
     """A new topology, from a design or a plan, as a job."""
     # The same request makes the same topology when its transaction is done again.
@@ -208,6 +221,7 @@ def _ordered(call: Call, verb: str, word: str) -> Answer:
 
 def _demand(call: Call, order: Wanted) -> None:
     call.runtime.quotas.demand(call.session, call.context.project_id, "nodes_per_topology", order.nodes)
+    ordering.demand_room(order)
     ordering.demand_operations(call, order)
 
 
@@ -238,8 +252,7 @@ def _seal(call: Call, topology: Topology, secrets: dict[str, str] | None) -> Non
         if secrets:
             known = vault.get(call.session, topology.id, SECRETS) or {}
             vault.put(call.session, topology.id, SECRETS, {**known, **secrets})
-        if sources & {authority.OWN, authority.GRAFFITI}:
-            vault.put(call.session, topology.id, TOKEN, neighbours.token_of(call))
+        _token(call, topology)
         if authority.OWN in sources and call.session.get(Kept, (topology.id, CREDENTIAL)) is None:
             vault.put(call.session, topology.id, CREDENTIAL, authority.grant(call, topology.id))
     except VaultError as error:
@@ -277,6 +290,12 @@ def delete(call: Call) -> Answer:
 
 
 def _token(call: Call, topology: Topology) -> None:
-    """The token with which the credential is deleted, and pools of Graffiti are reached."""
-    if {one["source"] for one in topology.pools.values()} & {authority.OWN, authority.GRAFFITI}:
+    """The token with which the credential is deleted, pools of Graffiti are reached, and Focus is told what is used.
+
+    Raises VaultError where nothing can be encrypted and a pool needs it.
+    """
+    try:
         call.runtime.extra.vault.put(call.session, topology.id, TOKEN, neighbours.token_of(call))
+    except VaultError:
+        if {one["source"] for one in topology.pools.values()} & {authority.OWN, authority.GRAFFITI}:
+            raise

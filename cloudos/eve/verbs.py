@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cloudos import tosca
-from cloudos.eve import given
+from cloudos.eve import export, given
 from cloudos.eve.emit import emit
 from cloudos.eve.lifecycle import Eve, Outcome, Request
 from cloudos.eve.plan import KEEP, USE, Plan
@@ -37,7 +37,7 @@ STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Pat
 
 def register(group: click.Group) -> None:
     """Add the verbs to `cloudos eve`."""
-    for command in (plan, deploy, update, scale, heal, undeploy, topologies, outputs):
+    for command in (plan, deploy, update, scale, heal, undeploy, topologies, outputs, export_command):
         group.add_command(command)
 
 
@@ -65,14 +65,18 @@ def told(command: Callable) -> Callable:
 def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: Path | None, mirrors: tuple[str, ...],
                name: str | None) -> Request:  # fmt: skip
     """The request that the options describe. Raises Refused with every problem of the template."""
-    about = given.profile(profile)
+    tree = tree_of(file)
+    about = given.profile(profile, tree)
     values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
-    report = tosca.load(file, given.resolver(mirrors), values)
+    resolver = given.resolver(mirrors)
+    report = tosca.load(file, resolver, values)
     if report.exit_code or report.template is None:
         words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."
         raise Refused("\n".join([*map(str, report.problems), words]))
-    return Request(name or file.stem, report.template, given.pools(cloud, about), tree_of(file),
-                   about.get("placement") or {}, about.get("instances") or {})  # fmt: skip
+    pools, placement = given.pools(cloud, about), about.get("placement") or {}
+    kept = {"pools": export.pools(pools), "placement": placement, "inputs": values}
+    return Request(name or file.stem, report.template, pools, tree, placement, about.get("instances") or {},
+                   lambda: export.design(report, tree, resolver.mirrors, kept))  # fmt: skip
 
 
 def collections_of(request: Request) -> list[str]:
@@ -108,6 +112,8 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
         emit(made, eve.states.load(request.topology), request.pools, target, request.tree)
         if problem := start.check_syntax(target, "playbook.json", "inventory.json", collections_of(request)):
             raise Refused(f"ansible-playbook does not take the project: {problem}")
+    if made.lacking:
+        raise Undeployable(made.lacking)
 
 
 @click.command()
@@ -173,10 +179,31 @@ def outputs(topology: str, states: Path | None) -> None:
     click.echo(json.dumps(state.outputs, indent=1))
 
 
+@click.command("export")
+@click.argument("topology")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; TOPOLOGY.csar without it.")
+@STATES
+@told
+def export_command(topology: str, output: Path | None, states: Path | None) -> None:
+    """Write a topology as an archive from which it can be deployed elsewhere or again: template, files, and the profile as it is now."""
+    directory = Directory(states)
+    data = Eve(directory).export(topology)
+    target = output or Path(f"{topology}.csar")
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise Refused(f"{target} cannot be written: {error.strerror}. Name another file with -o.") from error
+    click.echo(f"{target}: {len(data)} bytes. `cloudos eve deploy {target}` makes the same again, "
+               f"`cloudos focus store {target} --name {target.stem}` keeps it.")  # fmt: skip
+    for path in export.left_out({name: one["login"] for name, one in directory.load(topology).pools.items()}):
+        click.echo(f"Left out, as it may be secret: {path} of the pools; say it in a profile of your own where it is needed.")
+
+
 def text(made: Plan) -> str:
     """A plan as people read it."""
     lines = [f"{SIGNS[step.action]} {step.action:<8}{step.resource.kind:<20} {step.name}{_about(step)}"
              for step in made.steps.values() if step.action not in (KEEP, USE)]  # fmt: skip
+    lines += [f"Note: {note}" for note in made.notes]
     lines += [f"= keep    {name}, which {', '.join(users)} uses" for name, users in made.kept.items()]
     if made.nothing:
         return "\n".join([*lines, f"Topology {made.topology} is as the template says; nothing is to be done."])

@@ -13,7 +13,7 @@ from cloudos.eden.jobs import states as jobs
 from cloudos.eden.jobs.run import Run, WorkFailed
 from cloudos.eden.models import Job
 from cloudos.eden.problems import Problem
-from cloudos.eve import authority, designs, pools, workplace
+from cloudos.eve import authority, designs, pools, uses, workplace
 from cloudos.eve.faults import Locked
 from cloudos.eve.following import MARK, Followed, Tasks
 from cloudos.eve.lifecycle import Eve, Outcome, Request
@@ -44,6 +44,9 @@ class ServiceEve(Eve):
         """The topology's own public key."""
         return self._belongings.key()
 
+    def survey(self, pool: Pool) -> None:
+        """Quotas were asked with the order; while a job waits others may use what was free, and then the cloud says so."""
+
     def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...]) -> Any:
         if not arguments:
             self._tasks.plan(plan)
@@ -69,7 +72,7 @@ class Order:
         facts = run.write(self._begin)
         if facts is None:
             raise WorkFailed(f"Topology {self.input['topology']} is no more; nothing is left to do.")
-        self.id, self.mark, self.pools, self.credential, self.token, self.secrets = facts
+        self.id, self.mark, self.pools, self.credential, self.token, self.secrets, self.name, self.uses = facts
 
     def _begin(self, session: Session, job: Job) -> tuple | None:
         topology = session.get(Topology, self.input["topology"], with_for_update=True)
@@ -78,7 +81,8 @@ class Order:
         demand_free(session, topology, job.id)
         topology.job_id, topology.status, topology.fault = job.id, PROCESSING, None
         sealed = [self.vault.get(session, topology.id, name) for name in (CREDENTIAL, TOKEN, SECRETS)]
-        return topology.id, topology.mark, dict(topology.pools), sealed[0], sealed[1], sealed[2] or {}
+        told = [(document, version) for document, version in topology.uses or ()]
+        return topology.id, topology.mark, dict(topology.pools), sealed[0], sealed[1], sealed[2] or {}, topology.name, told
 
     def change(self, **values: Any) -> None:
         """Write facts of the topology down."""
@@ -157,6 +161,8 @@ def apply(run: Run) -> dict[str, Any]:
     order = Order(run)
     with told(order), workplace.opened(order.conf, order.mark) as folder:
         leftovers.end(MARK, order.mark)
+        wanted = uses.of(order.input["wanted"])
+        uses.tell(order, [*order.uses, *(one for one in wanted if one not in order.uses)])
         eve = order.eve(folder)
         with designs.opened(order.design(), order.input["wanted"]["design"]["name"], folder) as tree:
             request = request_of(order.mark, order.input["wanted"], pools.usable(order.input["pools"]), tree)
@@ -167,6 +173,7 @@ def apply(run: Run) -> dict[str, Any]:
             if order.input.get("on_failure", KEEP) == KEEP:
                 raise
             raise WorkFailed(f"{failure} {undone(order, eve, folder)}") from None
+        uses.tell(order, wanted)
         run.write(lambda session, _job: session.query(Kept).where(Kept.topology_id == order.id, Kept.name == TOKEN).delete())
         order.change(status=COMPLETED, fault=None, nodes=len(request.template.nodes))
         return {"topology": f"/v1/topologies/{order.id}", "outputs": outcome.state.outputs, "changed": outcome.started}
@@ -220,6 +227,8 @@ def gone(order: Order) -> None:
     """Nothing of a topology is there any more: neither is what it was made with."""
     if order.credential and (why := authority.revoke(order.conf, order.credential, order.token)):
         order.run.event("credential-stays", id=order.credential["id"], why=why, next_step="Delete it in Keystone.")
+
+    uses.tell(order, ())
 
     def forget(session: Session, _job: Job) -> None:
         for model in (Kept, StateDocument):

@@ -1,9 +1,10 @@
-"""Cloud Service Archives: zip and tar files read in place, never unpacked, with limits and without surprises."""
+"""Cloud Service Archives: zip and tar files read in place, never unpacked, with limits and without surprises; and made."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import posixpath
@@ -128,19 +129,10 @@ def open_archive(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> Archive
     return None
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive of files by name; the same files give the same bytes."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-    return target.getvalue()
-
-
 def packed_directory(path: Path) -> bytes:
     """The zip archive of a directory's files, without hidden ones."""
     names = sorted(one.relative_to(path) for one in path.rglob("*") if one.is_file())
-    return zipped({name.as_posix(): (path / name).read_bytes() for name in names if not any(part.startswith(".") for part in name.parts)})
+    return pack({name.as_posix(): (path / name).read_bytes() for name in names if not any(part.startswith(".") for part in name.parts)})
 
 
 def meta_block(content: bytes, name: str) -> dict[str, str]:
@@ -154,6 +146,40 @@ def meta_block(content: bytes, name: str) -> dict[str, str]:
             raise Refused("archive.meta", f"{name} line {number} is not a pair 'name: value'", "Correct the line.")
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    """All files of an archive that is in memory, by their names. Raises Refused for what is no archive, or no safe one."""
+    with tempfile.NamedTemporaryFile(prefix="csar-", suffix=".csar") as file:
+        file.write(content)
+        file.flush()
+        if (tree := open_archive(Path(file.name))) is None:
+            raise Refused("archive.broken", "is neither zip nor tar", "Pack it again.")
+        return {name: tree.read(name, tree.limits.size) for name in tree.names()}
+
+
+def meta(entry: str, files: Mapping[str, bytes], made_by: str) -> bytes:
+    """TOSCA.meta for files whose main template is `entry`, with the digest of each."""
+    lines = ["TOSCA-Meta-File-Version: 1.1", "CSAR-Version: 1.1", f"Created-By: {made_by}", f"Entry-Definitions: {entry}", ""]
+    for name, content in sorted(files.items()):
+        lines += ["", f"Name: {name}", f"SHA-256: {hashlib.sha256(content).hexdigest()}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def pack(files: Mapping[str, bytes], kind: str = "zip") -> bytes:
+    """An archive of files, zip or (compressed) tar. The same files give the same bytes."""
+    target = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in sorted(files.items()):
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+        return target.getvalue()
+    with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return target.getvalue()
 
 
 def _checked(entries: Iterator[tuple[str, object]], limits: ArchiveLimits) -> dict:

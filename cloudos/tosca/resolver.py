@@ -125,13 +125,13 @@ class FileResolver:
         if repository is None:
             return self._at(url, importer, posixpath.dirname(importer.name))
         if (scheme := SCHEME.match(repository)) and scheme[1] != "file":
-            return self._mirrored(f"{repository.rstrip('/')}/{url.lstrip('/')}")
+            return self._mirrored(f"{repository.rstrip('/')}/{url.lstrip('/')}", importer.tree)
         folder = self._inside(_path(repository), importer.tree, importer.tree.base)
         return self._at(url.lstrip("/"), importer, folder)
 
     def _at(self, url: str, importer: Location, folder: str) -> Location:
         if (scheme := SCHEME.match(url)) and scheme[1].lower() != "file":
-            return self._mirrored(url)
+            return self._mirrored(url, importer.tree)
         name = self._inside(_path(url), importer.tree, folder)
         if not importer.tree.exists(name):
             raise Refused("import.missing", f"{url} is not there ({importer.tree.label(name)})", "Correct the path or add the file.")
@@ -145,13 +145,16 @@ class FileResolver:
             raise Refused("import.outside", f"{path} leaves {tree.shown or 'the root'}", "Name a higher root directory, or move the file.")
         return "" if name == "." else name
 
-    def _mirrored(self, url: str) -> Location:
+    def _mirrored(self, url: str, importing: Tree) -> Location:
+        """The file of an address: below a mirror, else as the importing archive brings it along."""
         for prefix, tree in sorted(self.mirrors.items(), key=lambda pair: -len(pair[0])):
             if url.startswith(prefix):
                 name = self._inside(unquote(url[len(prefix) :]).lstrip("/"), tree, tree.base)
                 if not tree.exists(name):
                     raise Refused("import.missing", f"{url} is not in the mirror ({tree.label(name)})", "Add it to the mirror.")
                 return Location(tree, name)
+        if importing.complete and importing.exists(name := plain_path(url)):
+            return Location(importing, name)
         raise Refused("import.network", f"{url} is an address, and nothing is fetched", "Import a file of the archive, or name a mirror.")
 
     def profile(self, name: str, importer: Location) -> Location:
@@ -181,6 +184,13 @@ class FileResolver:
 def unquote(text: str) -> str:
     """A part of an address without its %-escapes."""
     return ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode()).decode(errors="replace")
+
+
+def plain_path(url: str) -> str:
+    """Where the file of an address or name lies in an archive that brings it along: nothing in it leads out, nor is an address."""
+    plain = url.removeprefix("focus:").replace("\\", "/").replace("://", "/").replace(":", "_")
+    parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "document"
 
 
 def _path(url: str) -> str:

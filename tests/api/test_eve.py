@@ -312,7 +312,7 @@ def test_originals_paths_answer(worked):
     assert house.get(base)["infrastructure_topology_list"] == []
 
 
-def test_commands_do_it_all(worked, monkeypatch):
+def test_commands_do_it_all(worked, monkeypatch, tmp_path):
     house = worked
 
     def run(*words, code=0):
@@ -329,6 +329,8 @@ def test_commands_do_it_all(worked, monkeypatch):
     assert "succeeded  two: create" in made and "first: [" in made
     assert "shop" in run("topology", "list") and "completed" in run("topology", "show", "shop")
     run("topology", "scale", "shop", "two=2")
+    assert "shop.csar" in run("topology", "export", "shop", "-o", str(tmp_path / "shop.csar"))
+    assert (tmp_path / "shop.csar").read_bytes().startswith(b"PK")
     assert house.files() == [("one", "said"), ("two", "said"), ("two-2", "said")]
     (house.disk / "broken").write_text("one")
     failed = run("topology", "update", "shop", "-i", "content=new", code=1)

@@ -1,6 +1,7 @@
 """A cloud in this process that makes whole topologies: Neutron, Nova, Cinder and Swift as module topology_resources asks them.
 
-Statuses take a few questions to become ready, as in a real cloud; `broken` names things that end in ERROR instead, and
+Statuses take a few questions to become ready, as in a real cloud; `broken` names things that end in ERROR instead, `small` servers that
+are not resized, and
 `refused` (collection -> (status, message)) makes an API say no.
 """
 
@@ -20,6 +21,8 @@ class TopologyCloud(Cloud):
         super().__init__(root)
         self.store.update({name: {} for name in COLLECTIONS})
         self.broken, self.refused = set(), {}
+        self.quota = {}  # quota, as Nova, Cinder and Neutron call it -> limit; the others have none
+        self.small = set()  # servers that no host has room to resize
         self.patience = 1  # how often something that is being made or deleted is seen before it is ready or gone
         self.addresses = (f"10.0.0.{number}" for number in itertools.count(10))
 
@@ -38,6 +41,11 @@ class TopologyCloud(Cloud):
     def network(self, method, parts, query, body):
         collection = parts[-1] if parts[0] != "qos" else "policies"
         collection = parts[0].replace("-", "_") if parts[0] != "qos" else collection
+        if parts[0] == "quotas":
+            names = {"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "floatingip": "floatingips",
+                     "security_group": "security_groups"}  # fmt: skip
+            raise Answer(200, {"quota": {one: {"limit": self.quota.get(one, -1), "used": len(self.store[many]), "reserved": 0}
+                                         for one, many in names.items()}})  # fmt: skip
         if parts[0] == "qos":
             return self.qos(method, parts[1:], body)
         if parts[0] == "routers" and len(parts) == 3:
@@ -114,6 +122,11 @@ class TopologyCloud(Cloud):
     # Nova
 
     def compute(self, method, parts, query, body):
+        if parts == ["limits"]:
+            flavors = [self.store["flavors"][one["flavor"]["id"]] for one in self.store["servers"].values()]
+            raise Answer(200, self.limits({"maxTotalInstances": ("totalInstancesUsed", len(flavors)),
+                                           "maxTotalCores": ("totalCoresUsed", sum(one["vcpus"] for one in flavors)),
+                                           "maxTotalRAMSize": ("totalRAMUsed", sum(one["ram"] for one in flavors))}))  # fmt: skip
         collection = parts[0].replace("os-", "").replace("-", "_")
         self.refuse(collection if method == "POST" else None)
         handler = getattr(self, f"nova_{collection}", None)
@@ -131,7 +144,7 @@ class TopologyCloud(Cloud):
         if server is None:
             raise Answer(404, {"itemNotFound": {"message": "Instance could not be found.", "code": 404}})
         if len(rest) > 1:
-            return getattr(self, f"server_{rest[1].replace('os-', '')}")(method, server, rest[2:], body)
+            return getattr(self, f"server_{rest[1].removeprefix('os-').replace('-', '_')}")(method, server, rest[2:], body)
         if method == "DELETE":
             server.update(status="DELETING", seen=self.patience)
             raise Answer(204)
@@ -148,7 +161,7 @@ class TopologyCloud(Cloud):
         return self.add(
             "servers", name=body["name"], status="BUILD", metadata=body["metadata"], flavor={"id": body["flavorRef"]},
             image={"id": body["imageRef"]} if body["imageRef"] else "", seen=self.patience, asked=body,
-            key_name=body.get("key_name"),
+            key_name=body.get("key_name"), restarts=0,
             addresses={"net": [{"addr": one, "OS-EXT-IPS:type": "fixed"} for one in addresses]},
         )  # fmt: skip
 
@@ -163,10 +176,26 @@ class TopologyCloud(Cloud):
                 if any(item["server_id"] == one["id"] for item in volume["attachments"]):
                     volume.update(status="available", attachments=[])
             raise Answer(404, {"itemNotFound": {"message": "gone", "code": 404}})
-        if one["name"] in self.broken:
+        if one["status"] == "RESIZE":
+            refused = one["name"] in self.small
+            one.update({"status": "ACTIVE"} if refused else {"status": "VERIFY_RESIZE", "flavor": {"id": one["wanted_flavor"]}})
+        elif one["name"] in self.broken:
             one.update(status="ERROR", fault={"message": "No valid host was found."})
         elif one["status"] in ("BUILD", "creating"):
             one["status"] = ready
+
+    def server_action(self, method, server, rest, body):
+        self.refuse("action")
+        if "resize" in body:
+            assert server["status"] == "ACTIVE", "Cannot resize while in another state"
+            server.update(status="RESIZE", wanted_flavor=body["resize"]["flavorRef"], seen=self.patience, restarts=server["restarts"] + 1)
+        else:
+            assert body == {"confirmResize": None} and server["status"] == "VERIFY_RESIZE"
+            server.update(status="ACTIVE", seen=self.patience)
+        raise Answer(202)
+
+    def server_instance_actions(self, method, server, rest, body):
+        raise Answer(200, {"instanceActions": [{"action": "resize", "message": "No valid host was found."}, {"action": "create"}]})
 
     def server_metadata(self, method, server, rest, body):
         server["metadata"].update(body["metadata"])
@@ -207,6 +236,10 @@ class TopologyCloud(Cloud):
 
     def volume(self, method, parts, query, body):
         volumes = self.store["volumes"]
+        if parts == ["limits"]:
+            size = sum(one["size"] for one in volumes.values())
+            raise Answer(200, self.limits({"maxTotalVolumes": ("totalVolumesUsed", len(volumes)),
+                                           "maxTotalVolumeGigabytes": ("totalGigabytesUsed", size)}))  # fmt: skip
         if parts == ["volumes", "detail"]:
             raise Answer(200, {"volumes": list(volumes.values())})
         if parts == ["volumes"]:
@@ -237,6 +270,10 @@ class TopologyCloud(Cloud):
             raise Answer(201)
         del containers[parts[0]]
         raise Answer(204)
+
+    def limits(self, told):
+        absolute = {name: self.quota.get(name, -1) for name in told}
+        return {"limits": {"rate": [], "absolute": {**absolute, **dict(told.values())}}}
 
     def counts(self):
         """Collection -> how many, for those of topologies."""

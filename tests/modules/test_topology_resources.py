@@ -146,6 +146,39 @@ def test_what_cannot_be_changed_in_place_is_refused_with_the_way(cloud, login):
     assert "subnet subnet: cidr cannot be changed in place" in told["msg"] and "replace" in told["failure"]["next_step"]
 
 
+LARGE = [{"name": "large", "kind": "flavor", "existing": True, "arguments": {"vcpus": 8, "ram": 512}}]
+
+
+def test_another_flavor_is_a_resize_that_is_confirmed(cloud, login):
+    run(login)
+    resources = [*LARGE, *changed("web", flavor=ref("large"))]
+    told = run(login, resources)
+    server = next(iter(cloud.store["servers"].values()))
+    assert told["resources"]["web"]["action"] == "changed" and (server["status"], server["restarts"]) == ("ACTIVE", 1), told
+    assert server["flavor"]["id"] == cloud.named("flavors", "large")["id"] and len(cloud.store["servers"]) == 1
+    assert not run(login, resources)["changed"]
+
+
+@pytest.mark.parametrize("status", ["RESIZE", "VERIFY_RESIZE"])
+def test_a_resize_that_was_interrupted_goes_on(cloud, login, status):
+    run(login)
+    server, large = next(iter(cloud.store["servers"].values())), cloud.named("flavors", "large")["id"]
+    server.update(status=status, wanted_flavor=large, flavor={"id": large} if status == "VERIFY_RESIZE" else server["flavor"], seen=1)
+    told = run(login, [*LARGE, *changed("web", flavor=ref("large"))])
+    assert not told.get("failed"), told
+    assert (server["status"], server["flavor"]["id"], server["restarts"]) == ("ACTIVE", large, 0)
+
+
+def test_a_resize_that_the_cloud_does_not_do_is_told_and_the_server_stays(cloud, login):
+    run(login)
+    cloud.small.add("shop-web")
+    told = run(login, [*LARGE, *changed("web", flavor=ref("large"))])
+    assert "server web: it was not resized: it is ACTIVE with its old flavor (No valid host was found.)" in told["msg"]
+    assert "room for" in told["failure"]["next_step"] and len(cloud.store["servers"]) == 1
+    cloud.refused["action"] = (400, "disk of the flavor is too small")
+    assert "too small" in run(login, [*LARGE, *changed("web", flavor=ref("large"))])["msg"]
+
+
 def test_rules_of_a_group_follow_the_wanted_ones(cloud, login):
     run(login)
     wanted = [{"protocol": "tcp", "port_range_min": port, "port_range_max": port} for port in (22, 80)]

@@ -194,3 +194,14 @@ def test_a_shared_load_balancer_needs_no_server_and_leaves_again(compiled):
     assert graph.resources["lb:configure"].arguments["hosts"] == {"lb": {"address": ["192.0.2.80"], "user": "debian"}}
     assert graph.resources["lb:create"].arguments["undo"]["inputs"] == {
         "load_balancer_name": "shop-lb", "load_balancer_state": "absent"}  # fmt: skip
+
+
+def test_the_volume_type_of_the_pool_is_that_of_volumes_that_say_none(compiled, pools):
+    places = {"default": Pool("default", "openstack", {"cloud": "any"}, {"volume_type": "fast"})}
+    nodes = """
+        one: {type: cloudos.nodes.VolumeGroup, properties: {size: 1 GB}}
+        two: {type: cloudos.nodes.Volume, properties: {size: 1 GB, volume_type: slow}}
+        three: {type: tosca.nodes.Storage.BlockStorage, properties: {name: three, size: 1 GB}}
+    """
+    graph = compiled(nodes, places=places)
+    assert [graph.resources[name].arguments["volume_type"] for name in ("one", "two", "three")] == ["fast", "slow", "fast"]

@@ -3,9 +3,11 @@
 import pytest
 from topologies import APP, APP_NODE, SHOP
 
+from cloudos.eve import quota
 from cloudos.eve.graph import Graph, levels, reverse
-from cloudos.eve.plan import check_quota, make_plan
+from cloudos.eve.plan import make_plan
 from cloudos.eve.problems import Undeployable
+from cloudos.eve.quota import Survey
 from cloudos.eve.state import Directory, State, shared
 
 APPLICATION = {"types": APP, "declared": "    password: {type: string, default: x}"}
@@ -43,6 +45,8 @@ def test_a_change_in_place_and_a_replacement_with_all_that_hangs_on_it(compiled,
     larger = make_plan(state, compiled(SHOP.replace("size: 2 GB", "size: 5 GB")), pools)
     assert actions(larger) == {"disk": "change"} and larger.quota == {"default": {"gigabytes": 3}}
     assert larger.steps["disk"].changes == {"size": [2, 5]}
+    flavor = make_plan(state, compiled(SHOP.replace("flavor: small", "flavor: large")), pools)
+    assert actions(flavor) == {"web": "change"} and flavor.steps["web"].reason == "resize, the server restarts"
     image = make_plan(state, compiled(SHOP.replace("image: debian", "image: other")), pools)
     assert actions(image) == {"web": "replace", "web_disk_volume_attachment": "replace"}
     assert [stage.down for stage in image.stages] == [True, False], "the old one goes first"
@@ -102,10 +106,22 @@ def test_a_server_of_which_nobody_says_the_image_is_refused(compiled, pools):
         make_plan(State("shop"), compiled("    a: {type: tosca.nodes.Compute}"), pools)
 
 
-def test_quotas_are_compared(compiled, pools):
-    plan = make_plan(State("shop"), compiled(SHOP, instances={"web": 3}), pools)
-    problems = check_quota(plan, {"default": {"instances": 2, "volumes": 10}})
-    assert [one.message for one in problems] == ["3 instances are needed, 2 are free"]
+def test_quotas_are_compared_and_flavors_measured(compiled, pools):
+    graph = compiled(SHOP, instances={"web": 3})
+    flavors = [{"id": "f1", "name": "small", "vcpus": 2, "ram": 512, "disk": 1}]
+    limits = {"instances": (10, 8), "cores": (20, 15), "volumes": (-1, 9), "ram": (2048, 0)}
+    surveys = {"default": Survey({name: {"limit": limit, "used": used} for name, (limit, used) in limits.items()}, flavors)}
+    plan = make_plan(State("shop"), graph, pools, sizes=quota.sizes(graph, surveys))
+    assert {name: plan.quota["default"][name] for name in ("instances", "cores", "ram")} == {"instances": 3, "cores": 6, "ram": 1536}
+    assert [one.message for one in quota.lacking(plan.quota, surveys)] == [
+        "quota cores: 15 of 20 are used, 6 more are wanted", "quota instances: 8 of 10 are used, 3 more are wanted"]  # fmt: skip
+
+
+def test_what_was_begun_counts_no_second_time(compiled, pools):
+    graph = compiled(SHOP)
+    state = State("shop")
+    state.begin(graph.resources["web"])
+    assert "instances" not in make_plan(state, graph, pools).quota["default"]
 
 
 def test_state_is_one_document_that_reads_back(compiled, tmp_path):

@@ -9,13 +9,13 @@ from fake_openstack import fake_openstack
 from fake_topology import TopologyCloud
 from topologies import APP, APP_NODE, SHOP
 
-from cloudos.eve.emit import emit, secrets_of, variable
+from cloudos.eve.emit import emit, secrets_of
 from cloudos.eve.lifecycle import Eve
 from cloudos.eve.plan import make_plan
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import Directory, State
-from cloudos.eve.tasks import jinja
+from cloudos.eve.tasks import jinja, variable
 from cloudos.runs import start
 from cloudos.tosca.resolver import DirectoryTree
 
@@ -52,8 +52,10 @@ def test_the_same_plan_gives_the_same_bytes_and_no_secret(compiled, pools, scrip
     assert first == second and "playbook.json" in first
     plays = json.loads(first["playbook.json"])
     create = next(play for play in plays if play["name"] == "app:create")
-    assert create["tags"] == ["node:app", "op:create"] and create["hosts"] == ["web"]
-    assert variable("shop/password") in create["tasks"][0]["environment"]["password"]
+    assert create["tasks"][0]["tags"] == ["node:app", "op:create"] and create["hosts"] == ["web"]
+    (block,) = json.loads(first[f"calls/{create['vars']['eve_calls']['web']}"])
+    assert block["tags"] == ["node:app", "op:create"]
+    assert variable("shop/password") in block["block"][0]["environment"]["password"]
     assert secrets_of(plan) == {"shop/password"}
     assert start.check_syntax(out / "one", "playbook.json", "inventory.json") is None
 
@@ -156,3 +158,26 @@ def test_a_failed_deployment_can_be_undeployed(cloud, eve, request_for):
 def test_the_environment_of_the_runner_holds_no_secret_after_the_run(cloud, eve, request_for, scripts):
     eve.deploy(request_for(SHOP + APP_NODE, **SECRET))
     assert variable("shop/password") not in os.environ
+
+
+def test_a_plan_that_does_not_fit_says_so_before_anything_is_made(cloud, eve, request_for):
+    """Asked of the cloud itself: what is used, what the flavor takes, and that nothing is begun."""
+    cloud.quota.update(maxTotalCores=2, maxTotalVolumeGigabytes=3, floatingip=1)
+    before = cloud.counts()
+    made = eve.plan(request_for(SHOP, {"web": 3}))
+    assert [one.message for one in made.lacking] == [
+        "quota cores: 0 of 2 are used, 3 more are wanted", "quota floating_ips: 0 of 1 are used, 3 more are wanted",
+        "quota gigabytes: 0 of 3 are used, 6 more are wanted"]  # fmt: skip
+    with pytest.raises(Undeployable, match="quota cores: 0 of 2 are used, 3 more are wanted"):
+        eve.deploy(request_for(SHOP, {"web": 3}))
+    assert cloud.counts() == before and not list(eve.states.topologies())
+    assert eve.deploy(request_for(SHOP)).ok
+    assert "quota cores: 1 of 2 are used, 2 more are wanted" in [one.message for one in eve.plan(request_for(SHOP, {"web": 3})).lacking]
+
+
+def test_a_cloud_that_does_not_tell_its_quotas_is_no_obstacle(eve, request_for, monkeypatch, tmp_path):
+    auth = {"auth_url": "http://127.0.0.1:1", "username": "a", "password": "b", "project_name": "c"}
+    (tmp_path / "dead.yaml").write_text(yaml.safe_dump({"clouds": {"any": {"auth": auth}}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "dead.yaml"))
+    made = eve.plan(request_for(SHOP))
+    assert not made.lacking and made.notes and all("not known" in note for note in made.notes)

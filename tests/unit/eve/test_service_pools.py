@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from cloudos.eve import designs, pools
-from cloudos.eve.faults import ProfileWrong
+from cloudos.eve import designs, ordering, pools
+from cloudos.eve.faults import ProfileWrong, Undeployable
 from cloudos.eve.graph import Graph, Resource
 from cloudos.eve.plan import Plan, Step
+from cloudos.eve.quota import Survey
 
 BINDING = {"kind": "resource_pool_binding", "nodes": {
     "web": {"resource_pool_ref": "7", "requirements": {"flavor": {"id": "f1", "name": "small"}, "image": {"id": "i1", "name": "guest"}}},
@@ -31,6 +32,15 @@ def test_a_binding_places_nodes_with_what_was_chosen_for_them(chosen):
     assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1"}
     assert found.pools["default-2"]["defaults"] == {"flavor": "f2", "image": "i1"}
     assert found.pools["default-2"]["login"] == {"cloud": "default-2"}
+
+
+def test_a_bound_volume_type_is_applied_and_shares_the_entry_of_the_servers(chosen):
+    disk = {"resource_pool_ref": "7", "requirements": {"volume_type": {"id": "v1", "name": "fast"}}}
+    found = chosen({}, designs.judged("b", {**BINDING, "nodes": {**BINDING["nodes"], "disk": disk}}))
+    assert found.placement["disk"] == found.placement["web"] == "default", "one call makes both"
+    assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1", "volume_type": "fast"}, "Cinder shows types by name"
+    profile = pools.profile_of(found.pools)
+    assert profile["default"]["defaults"] == {"flavor": "small", "image": "guest", "volume_type": "fast"}, "other clouds have other ids"
 
 
 def test_what_the_body_says_wins_over_the_profile(chosen):
@@ -68,6 +78,16 @@ def test_what_runs_on_the_controller_is_seen(arguments, there):
     assert pools.runs_on_the_controller(Plan("t", {"one": step}, [], Graph())) == (["one"] if there else [])
 
 
-def test_free_quota_is_what_is_left():
-    seen = {"instances": {"limit": 10, "used": 4}, "ram": {"limit": -1, "used": 4}}
-    assert pools.free({"a": {"quota": seen}, "b": {}}) == {"a": {"instances": 6}, "b": {}}
+def test_only_what_was_asked_just_now_refuses_an_order(monkeypatch):
+    limits = {"instances": {"limit": 1, "used": 1}}
+    monkeypatch.setattr(pools.neighbours, "survey", lambda call: Survey(limits))
+    known = {"mine": {"source": "own"}, "far": {"source": "graffiti", "quota": limits}, "also": {"source": "own"}}
+    found = pools.surveys(None, known)
+    assert [found[name].live for name in known] == [True, False, True] and found["mine"] is found["also"]
+    plan = Plan("t", {}, [], Graph(), quota={"far": {"instances": 1}})
+    order = ordering.Wanted({"design": {"reference": "d"}}, {}, b"", plan=plan, surveys=found)
+    ordering.demand_room(order)
+    plan.quota = {"mine": {"instances": 1}}
+    with pytest.raises(Undeployable) as told:
+        ordering.demand_room(order)
+    assert told.value.facts["errors"][0]["message"] == "quota instances: 1 of 1 are used, 1 more are wanted"

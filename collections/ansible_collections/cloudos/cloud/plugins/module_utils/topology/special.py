@@ -10,13 +10,16 @@ from ansible_collections.cloudos.cloud.plugins.module_utils.topology import kind
 from ansible_collections.cloudos.cloud.plugins.module_utils.topology.kinds import MARK, Kind
 
 INTERFACES = ("network:router_interface", "network:router_interface_distributed", "network:ha_router_replicated_interface")
+RESIZING = ("RESIZE", "VERIFY_RESIZE")
 EVERYWHERE = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 
 
 class Server(Kind):
+    """A server. Another flavor is a resize, which is confirmed; one that was interrupted goes on."""
+
     service, path, single, mark = "compute", "/servers", "server", "metadata"
     listing, ready, gone_later = "/detail", ("ACTIVE",), True
-    changeable = ("name", "metadata")
+    changeable = ("name", "metadata", "flavor")
     unread = ("networks", "user_data", "block_device_mapping_v2", "security_groups", "config_drive", "os:scheduler_hints",
               "availability_zone")  # fmt: skip
     shows = ("name", "status", "addresses", "private_address", "public_address", "key_name")
@@ -39,17 +42,49 @@ class Server(Kind):
         return self.get(made)
 
     def value(self, one, key, wanted):
+        if key == "flavor" and one["status"] in RESIZING:
+            return f"{one[key]['id']}, not confirmed"
         if key in ("flavor", "image"):
             return (one[key] or {}).get("id", "")
         return super().value(one, key, wanted)
 
     def change(self, resource, one, arguments, keys):
         body = self.body(resource, arguments)
+        if "flavor" in keys:
+            self.resize(one, body["flavorRef"])
         if "metadata" in keys:
             self.ask("POST", f"{self.path}/{one['id']}/metadata", {"metadata": body["metadata"]})
         if "name" in keys:
             self.ask("PUT", f"{self.path}/{one['id']}", {"server": {"name": body["name"]}})
         return self.get(one)
+
+    def resize(self, one, flavor):
+        """Bring it to another flavor; what an interrupted call began is ended first. Raises Failure where the cloud does not do it."""
+        if one["status"] in RESIZING:
+            one = self.confirmed(one)
+        if one["flavor"]["id"] != flavor:
+            self.act(one, {"resize": {"flavorRef": flavor}})
+            one = self.confirmed(one)
+        if one["flavor"]["id"] != flavor:
+            raise Failure(f"it was not resized: it is {one['status']} with its old flavor{self.why(one)}", service="nova",
+                          next_step="name a flavor that its host or another one has room for, and resume")  # fmt: skip
+
+    def confirmed(self, one):
+        """The server once it is no longer being resized, whether that went well or not."""
+        now = self.wait(one, lambda: self.get(one), lambda now: now and now["status"] not in ("RESIZE", *self.broken), "resized")
+        if now["status"] != "VERIFY_RESIZE":
+            return now  # it went back, or the cloud confirms by itself
+        self.act(one, {"confirmResize": None})
+        return self.wait(one, lambda: self.get(one), lambda now: now and now["status"] not in (*RESIZING, *self.broken), "confirmed")
+
+    def act(self, one, action):
+        self.ask("POST", f"{self.path}/{one['id']}/action", action)
+
+    def why(self, one):
+        """What Nova noted about the last resize that failed; nothing where it tells nothing."""
+        answer = self.ask("GET", f"{self.path}/{one['id']}/os-instance-actions", missing_ok=True) or {}
+        told = [item.get("message") for item in answer.get("instanceActions", ()) if item.get("action") == "resize"]
+        return f" ({told[0]})" if told and told[0] else ""
 
     def attributes(self, one):
         addresses = [item for items in (one.get("addresses") or {}).values() for item in items]

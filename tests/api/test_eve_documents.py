@@ -1,0 +1,60 @@
+"""Eve and the documents of Focus: a topology becomes a design again, and what it was deployed from is kept."""
+
+import pytest
+import yaml
+
+from tests.api import eve
+from tests.api.eve import design
+
+
+@pytest.fixture
+def worked(tmp_path, monkeypatch):
+    """Eve and Focus with a worker."""
+    for house in eve.house(tmp_path, monkeypatch):
+        house.worker()
+        yield house
+
+
+def test_what_is_exported_is_a_design_that_makes_the_same(worked):
+    house = worked
+    path, job = house.deploy("shop", design("one", "two", most=3), inputs={"content": "told"})
+    house.ended(job)
+    house.done(f"{path}/scale", instances={"one": 3})
+    there = house.files()
+    answer = house.ann.get(f"{path}/export")
+    assert (answer.headers["Content-Type"], 'filename="shop.csar"' in answer.headers["Content-Disposition"]) == ("application/zip", True)
+    house.done(f"{path}/undeploy")
+    assert house.ann.get(f"{path}/export").json()["code"] == "topology.inactive"
+    house.store("kept", answer.content, media="application/zip")
+    again = house.post("topologies", name="shop", design="kept")
+    assert again.status_code == 202, again.text
+    house.ended(again.json()["id"])
+    assert house.files() == there and len(there) == 4, "pool, inputs and numbers are those of the export"
+    assert house.done(f"{again.json()['resource']}/update", design="kept")["result"]["changed"] is False
+    more = house.post("plans", name="x", design="kept", instances={"one": 2}).json()
+    assert more["actions"] == {"create": 3}, "what the order says wins"
+
+
+def test_focus_keeps_what_topologies_use_and_names_them(worked):
+    house = worked
+    focus = house.focus.as_("ann", "p1", "member")
+
+    def deleted(name):
+        document = focus.get("/v1/documents", params={"name": name}).json()["documents"][0]["id"]
+        return focus.delete(f"/v1/documents/{document}", headers={"If-Match": "*"})
+
+    house.store("values", yaml.safe_dump({"pools": {"here": {"pool": "disk"}}}).encode())
+    house.store("two-files", design("one", "two"))
+    answer = house.post("topologies", name="shop", design="two-files", profile="values")
+    assert answer.status_code == 202, answer.text
+    path = answer.json()["resource"]
+    house.ended(answer.json()["id"])
+    for name in ("two-files", "values"):
+        refused = deleted(name)
+        assert (refused.status_code, refused.json()["code"]) == (409, "document.in_use") and "topology shop" in refused.json()["detail"]
+    house.store("other", design("one"))
+    house.done(f"{path}/update", design="other")
+    assert deleted("two-files").status_code == 204, "what an update has replaced is free"
+    assert "topology shop" in deleted("other").json()["detail"]
+    house.done(f"{path}/undeploy")
+    assert [deleted(name).status_code for name in ("other", "values")] == [204, 204]
