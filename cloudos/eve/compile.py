@@ -101,13 +101,32 @@ class Compiler:
 
     @functools.cache  # noqa: B019 - a compiler lives as long as one compilation
     def pool_of(self, node: NodeTemplate) -> Pool:
-        """Where the node's resources are: by placement, its metadata `pool`, its host's pool, or the first."""
-        name = self.placement.get(node.name) or node.metadata.get("pool")
+        """Where the node's resources are: by placement, its metadata `pool`, its host's pool, where all is that it is connected with, or
+        the first."""
+        name = self._placed(node)
         if name is None and (host := self.host_of(node)):
             return self.pool_of(host)
+        name = name or self._surroundings(node)
         if name is not None and name not in self.pools:
             self.problem(node, f"node {node.name} is placed in pool {name}", f"The pools are {', '.join(self.pools)}.")
         return self.pools.get(name) or next(iter(self.pools.values()))
+
+    def _placed(self, node: NodeTemplate) -> str | None:
+        return self.placement.get(node.name) or node.metadata.get("pool")
+
+    def _surroundings(self, node: NodeTemplate) -> str | None:
+        """The one pool in which placed nodes are connected with this one, directly or by nodes that nobody placed, such as a router."""
+        found, seen, waiting = set(), {node.name}, [node]
+        while waiting and len(self.pools) > 1:
+            one = waiting.pop()
+            near = [*(link.target for link in self._by_source.get(one.name, ())), *(link.source for link in self._by_target.get(one.name, ()))]
+            for other in near:
+                if place := self._placed(other):
+                    found.add(place)
+                elif other.name not in seen and not self.host_of(other):
+                    seen.add(other.name)
+                    waiting.append(other)
+        return found.pop() if len(found) == 1 else None
 
     @functools.cache  # noqa: B019
     def entry_of(self, node: NodeTemplate) -> Mapping[str, Any]:

@@ -103,8 +103,9 @@ class Chosen:
             entry = self._fitting(reference, defaults)
             self.placement[node] = entry
             known = self.pools.get(entry, {})
-            self._add(entry, reference, {**known.get("bound", {}), **defaults})
-            self.pools[entry]["bound"] = {**known.get("bound", {}), **defaults}
+            bound = {**known.get("bound", {}), **defaults}
+            self._add(entry, reference, {**bound, "chosen": sorted(bound)})
+            self.pools[entry]["bound"] = bound
             self.pools[entry]["names"] = {**known.get("names", {}), **{key: choice["name"] for key, choice in chosen.items()}}
 
     def _fitting(self, reference: str | None, defaults: dict[str, Any]) -> str:

@@ -205,3 +205,26 @@ def test_the_volume_type_of_the_pool_is_that_of_volumes_that_say_none(compiled, 
     """
     graph = compiled(nodes, places=places)
     assert [graph.resources[name].arguments["volume_type"] for name in ("one", "two", "three")] == ["fast", "slow", "fast"]
+
+
+def test_networks_are_where_their_servers_are(compiled, pools):
+    side = """
+        outside-{0}: {{type: cloudos.nodes.ExternalNetwork}}
+        lan-{0}: {{type: cloudos.nodes.NetworkSegment}}
+        router-{0}: {{type: cloudos.nodes.Router, requirements: [{{gateway: outside-{0}}}, {{segment: lan-{0}}}]}}
+        server-{0}: {{type: cloudos.nodes.Server, requirements: [{{network: lan-{0}}}]}}
+    """
+    places = {**pools, "far": Pool("far", "openstack", {"cloud": "other"})}
+    graph = compiled(side.format("a") + side.format("b"), places=places, placement={"server-a": "default", "server-b": "far"})
+    assert {one.node: one.pool for one in graph.resources.values() if one.node[-2:] in ("-a", "-b")} == {
+        f"{kind}-{end}": pool for end, pool in (("a", "default"), ("b", "far")) for kind in ("outside", "lan", "router", "server")}  # fmt: skip
+
+
+def test_what_a_binding_chose_goes_before_what_the_template_asks(compiled):
+    nodes = "    web: {type: cloudos.nodes.Server, capabilities: {host: {properties: {num_cpus: 1}}, os: {properties: {distribution: debian}}}}"
+    used = {}
+    for more in ({}, {"chosen": ["flavor", "image"]}):
+        pool = Pool("default", "openstack", {"cloud": "any"}, {"flavor": "small", "image": "debian-12", **more})
+        used[bool(more)] = {name for name in compiled(nodes, places={"default": pool}).resources if name.startswith(("flavor:", "image:"))}
+    assert used[False] == {"flavor:vcpus=1,ram=1,disk=0", "image:os_distro=debian"}
+    assert used[True] == {"flavor:name=small", "image:name=debian-12"}

@@ -29,8 +29,8 @@ def chosen(monkeypatch):
 def test_a_binding_places_nodes_with_what_was_chosen_for_them(chosen):
     found = chosen({}, designs.judged("b", BINDING))
     assert found.placement == {"api": "default", "db": "default-2", "web": "default"}
-    assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1"}
-    assert found.pools["default-2"]["defaults"] == {"flavor": "f2", "image": "i1"}
+    assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1", "chosen": ["flavor", "image"]}
+    assert found.pools["default-2"]["defaults"] == {"flavor": "f2", "image": "i1", "chosen": ["flavor", "image"]}
     assert found.pools["default-2"]["login"] == {"cloud": "default-2"}
 
 
@@ -38,9 +38,11 @@ def test_a_bound_volume_type_is_applied_and_shares_the_entry_of_the_servers(chos
     disk = {"resource_pool_ref": "7", "requirements": {"volume_type": {"id": "v1", "name": "fast"}}}
     found = chosen({}, designs.judged("b", {**BINDING, "nodes": {**BINDING["nodes"], "disk": disk}}))
     assert found.placement["disk"] == found.placement["web"] == "default", "one call makes both"
-    assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1", "volume_type": "fast"}, "Cinder shows types by name"
+    assert found.pools["default"]["defaults"] == {"flavor": "f1", "image": "i1", "volume_type": "fast",
+                                                  "chosen": ["flavor", "image", "volume_type"]}, "Cinder shows types by name"
     profile = pools.profile_of(found.pools)
-    assert profile["default"]["defaults"] == {"flavor": "small", "image": "guest", "volume_type": "fast"}, "other clouds have other ids"
+    assert profile["default"]["defaults"] == {"flavor": "small", "image": "guest", "volume_type": "fast",
+                                              "chosen": ["flavor", "image", "volume_type"]}, "other clouds have other ids"
 
 
 def test_what_the_body_says_wins_over_the_profile(chosen):
