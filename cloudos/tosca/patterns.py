@@ -42,7 +42,7 @@ def compiled(pattern: str) -> regex.Pattern:
     try:
         return regex.compile(pattern, regex.VERSION0)
     except regex.error as error:
-        raise BadPattern(f"{pattern!r} is no regular expression: {error}") from error
+        raise BadPattern(f"{pattern!r} is not a regular expression: {error}") from error
 
 
 def matches(text: str, pattern: str, whole: bool = False) -> bool:
