@@ -1,4 +1,4 @@
-"""Certificates of a cloud: its own CA and what it signs. Pure functions over PEM text; `cloudos.secrets` keeps them.
+"""Certificates of a cloud: its own CA and what it signs. Pure functions over text; `cloudos.secrets` keeps what they make.
 
 Keys are EC P-256. A CA is valid for ten years, a certificate for one; both are replaced well before they expire.
 """
@@ -6,6 +6,7 @@ Keys are EC P-256. A CA is valid for ten years, a certificate for one; both are 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 
@@ -18,6 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CA_DAYS, CERTIFICATE_DAYS = 3650, 365
 RENEW_DAYS = 30
 CA_RENEW_DAYS = CERTIFICATE_DAYS + RENEW_DAYS  # a certificate must not outlive the CA that signed it
+
+
+def fingerprint(key: str) -> str:
+    """Sixteen hexadecimal digits that tell random keys apart, and that may be shown."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def make_ca(now: datetime.datetime) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import json
 import os
 import secrets as random
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -26,6 +26,7 @@ CA, CA_KEY = "pki/ca.crt", "pki/ca.key"
 RANDOM = {
     "password": lambda: random.token_urlsafe(24),  # 32 characters
     "hex32": lambda: random.token_hex(16),  # 32 hexadecimal digits
+    # The first of a list, newest first, one a line: a rotation puts a key before it (Store.rotate).
     "fernet": lambda: base64.urlsafe_b64encode(random.token_bytes(32)).decode(),
     # Ceph's: type 1 (AES), when it was made (two numbers, here none), the length, and the key itself.
     "cephx": lambda: base64.b64encode(struct.pack("<hiih", 1, 0, 0, 16) + random.token_bytes(16)).decode(),
@@ -65,6 +66,27 @@ class Store:
         values = self._read()
         changed = generate(values, specs, now)
         return changed, _public(values)
+
+    def rotate(self, names: Iterable[str], check: bool = False) -> list[str]:
+        """Put a new key before the only one of each of these secrets of kind fernet; return the names of those it did that to.
+
+        One that has several keys is under way already: it stays as it is. check: nothing is written. Raises SecretsError.
+        """
+        return self._keys(names, lambda keys: [RANDOM["fernet"](), *keys] if len(keys) == 1 else keys, check)
+
+    def retire(self, names: Iterable[str], check: bool = False) -> list[str]:
+        """Forget all keys but the newest one of each of these secrets; the rest as rotate()."""
+        return self._keys(names, lambda keys: keys[:1], check)
+
+    def _keys(self, names: Iterable[str], change: Callable[[list[str]], list[str]], check: bool) -> list[str]:
+        with home.locked(self.path.with_suffix(".lock")):
+            values = self._read()
+            before = pick(_public(values), names, self.path)
+            after = {name: "\n".join(change(value.split())) for name, value in before.items()}
+            changed = [name for name in before if after[name] != before[name]]
+            if changed and not check:
+                home.write(self.path, self._encrypt({**values, **after}), 0o600)
+        return changed
 
     def values(self, names: Iterable[str]) -> dict[str, str]:
         """Name -> value of `names`. Raises SecretsError for one that does not exist or never leaves the file."""

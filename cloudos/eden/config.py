@@ -41,13 +41,20 @@ JOBS = [
     cfg.IntOpt("keep_days", default=90, min=1, help="How long the purge keeps jobs that have ended, in days."),
 ]  # fmt: skip
 
+VAULT = [
+    cfg.StrOpt("key_file",
+               help="Fernet keys, one a line, the first for what is new; the same on every controller. Without it a file in "
+                    "/etc/<service>, or embedded one in CLOUDOS_HOME that is made when it is missing."),
+]  # fmt: skip
+
 
 def options(service: Service) -> list[tuple[str, list[cfg.Opt]]]:
     """What the entry point oslo.config.opts of a service lists: Eden's options and its own."""
     quota = [cfg.IntOpt(name, default=one.limit, min=-1, help=f"{one.help} A project may have so many; -1 is no limit.")
              for name, one in service.quotas.items()]  # fmt: skip
     own = [(group, list(opts)) for group, opts in service.options.items()]
-    return [("api", list(API)), ("jobs", list(JOBS)), *([("quota", quota)] if quota else []), *own]
+    vault = [("vault", list(VAULT))] if service.sealed else []
+    return [("api", list(API)), ("jobs", list(JOBS)), *([("quota", quota)] if quota else []), *vault, *own]
 
 
 def make(service: Service) -> cfg.ConfigOpts:

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import click
+from cryptography.fernet import Fernet
 from oslo_config import cfg
 
 from cloudos import home
-from cloudos.eden import audit, config
+from cloudos.eden import audit, config, vault
 from cloudos.eden.jobs import worker as workers
 from cloudos.eden.runtime import Runtime, log_setup
 from cloudos.eden.service import Service
@@ -73,7 +74,49 @@ def manage(service: Service, wsgi: str) -> click.Group:
         Runtime(service, conf).db_sync()
         sys.exit(supervise([_gunicorn(wsgi, bind, threads), [sys.executable, "-m", *_worker(service)]], bind))
 
+    _keys(main, service)
     return main
+
+
+def _keys(main: click.Group, service: Service) -> None:
+    """The commands of a service that keeps something encrypted."""
+    if service.sealed is None:
+        return
+
+    @main.command("new-key")
+    def new_key() -> None:
+        """Print a new key for the key file; on its first line it is used for what is new."""
+        click.echo(Fernet.generate_key().decode())
+
+    @main.command("renew-keys")
+    @click.pass_obj
+    def renew_keys(conf: cfg.ConfigOpts) -> None:
+        """Encrypt with the first key what is encrypted with an older one; doing it again changes nothing."""
+        runtime = Runtime(service, conf)
+        try:
+            done = runtime.db.transact(lambda session: vault.renew(session, runtime.vault, service.sealed))
+        except vault.VaultError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"{done} values are encrypted anew; all are under the first key of {runtime.vault.path}.")
+
+    @main.command("check-keys")
+    @click.option("--newest", help="Fingerprint that the first key must have.")
+    @click.pass_obj
+    def check_keys(conf: cfg.ConfigOpts, newest: str | None) -> None:
+        """Exit with 1 unless everything is encrypted with the first key, so that the older ones can go."""
+        runtime = Runtime(service, conf)
+        try:
+            found = runtime.vault.newest()
+            old = runtime.db.transact(lambda session: vault.stale(session, runtime.vault, service.sealed), reading=True)
+        except vault.VaultError as error:
+            raise click.ClickException(str(error)) from error
+        if newest and newest != found:
+            text = f"The first key of {runtime.vault.path} is {found}, not {newest}: the newest key is not here yet."
+            raise click.ClickException(f"{text} Run playbooks/site.yml, which brings it.")
+        if old:
+            text = f"{old} values are encrypted with a key behind the first one of {runtime.vault.path}."
+            raise click.ClickException(f"{text} `{service.name}-manage renew-keys` encrypts them anew.")
+        click.echo(f"Everything is encrypted with key {found}.")
 
 
 def directory(service: Service) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log
 
-from cloudos.eden import policy
+from cloudos import home
+from cloudos.eden import policy, vault
 from cloudos.eden.db import OWN_MIGRATIONS, Database, current, sync
 from cloudos.eden.limits import Quotas, Rate
 from cloudos.eden.service import Service
@@ -29,6 +31,7 @@ class Runtime:
         self.jobs = store.Jobs(service, conf, self.db)
         self.queue = queue.make(service, conf)
         self.streams = threading.BoundedSemaphore(conf.api.streams)
+        self.vault = _vault(service, conf)
         self.extra: Any = service.start(self) if service.start else None
 
     @property
@@ -47,6 +50,17 @@ class Runtime:
     def close(self) -> None:
         """Let go of connections."""
         self.db.close()
+
+
+def _vault(service: Service, conf: cfg.ConfigOpts) -> vault.Vault | None:
+    """Where the keys of what the service keeps encrypted are."""
+    if service.sealed is None:
+        return None
+    if conf.vault.key_file:
+        return vault.Vault(conf.vault.key_file)
+    if conf.api.auth_strategy == "noauth":
+        return vault.embedded(home.root() / service.name / service.sealed.file)
+    return vault.Vault(Path("/etc", service.name, service.sealed.file))
 
 
 def log_setup(conf: cfg.ConfigOpts, service: Service) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cloudos.eden.call import Call
     from cloudos.eden.jobs.run import Run
     from cloudos.eden.runtime import Runtime
+    from cloudos.eden.vault import Sealed
 
 JSON = "application/json"
 ROLES = ("reader", "member", "architect", "admin")
@@ -92,7 +93,8 @@ class Quota:
 class Service:
     """A service made with Eden. `migrations`: its folder of Alembic revisions, as package:directory.
 
-    options: its own oslo.config options by group. start: called once for each process with the runtime.
+    options: its own oslo.config options by group. sealed: what it keeps encrypted, with the keys of `runtime.vault`.
+    start: called once for each process with the runtime.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Service:
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     options: Mapping[str, Sequence[cfg.Opt]] = field(default_factory=dict)
     problems: Sequence[type] = ()
+    sealed: Sealed | None = None
     description: str = ""
     start: Callable[[Runtime], Any] | None = None
 

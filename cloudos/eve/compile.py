@@ -119,8 +119,8 @@ class Compiler:
         found, seen, waiting = set(), {node.name}, [node]
         while waiting and len(self.pools) > 1:
             one = waiting.pop()
-            near = [*(link.target for link in self._by_source.get(one.name, ())), *(link.source for link in self._by_target.get(one.name, ()))]
-            for other in near:
+            near = [link.target for link in self._by_source.get(one.name, ())]
+            for other in (*near, *(link.source for link in self._by_target.get(one.name, ()))):
                 if place := self._placed(other):
                     found.add(place)
                 elif other.name not in seen and not self.host_of(other):

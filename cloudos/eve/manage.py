@@ -1,35 +1,16 @@
-"""The command eve-manage: Eden's, and the keys and plans of Eve."""
+"""The command eve-manage: Eden's, and the purge of designs."""
 
 from __future__ import annotations
 
 import click
-from cryptography.fernet import Fernet
 from oslo_config import cfg
 
 from cloudos.eden.manage import manage
 from cloudos.eden.runtime import Runtime
 from cloudos.eve import upkeep
 from cloudos.eve.service import SERVICE
-from cloudos.eve.vault import VaultError
 
 main = manage(SERVICE, "cloudos.eve.wsgi:application")
-
-
-@main.command("make-key")
-def make_key() -> None:
-    """Print a new key for [eve] credential_keys; the first key of the option is used for what is new."""
-    click.echo(Fernet.generate_key().decode())
-
-
-@main.command("renew-credentials")
-@click.pass_obj
-def renew_credentials(conf: cfg.ConfigOpts) -> None:
-    """Encrypt everything anew under the first key of [eve] credential_keys; then the old ones can go."""
-    runtime = Runtime(SERVICE, conf)
-    try:
-        click.echo(f"{runtime.db.transact(runtime.extra.vault.renew)} values are under the first key.")
-    except VaultError as error:
-        raise click.ClickException(str(error)) from error
 
 
 @main.command("purge-designs")

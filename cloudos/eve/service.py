@@ -14,7 +14,7 @@ from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
 from cloudos.eve import export, original, plans, topologies, work
 from cloudos.eve.models import STATUSES, Topology
-from cloudos.eve.vault import Vault, vault_of
+from cloudos.eve.vault import SEALED, Vault
 
 OBJECT, TEXT = {"type": "object"}, {"type": ["string", "null"]}
 NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"}
@@ -112,8 +112,6 @@ def _topologies(session: sa.orm.Session, project: str) -> int:
 
 
 OPTIONS = [
-    cfg.MultiStrOpt("credential_keys", default=[], secret=True,
-                    help="Fernet keys for what is encrypted in the database, the first for what is new; `eve-manage make-key` prints one."),
     cfg.StrOpt("run_directory", help="Where jobs have their projects and credentials, best a tmpfs; /run/eve unless embedded."),
     cfg.StrOpt("data_directory", help="Where projects and output of the last runs are kept; /var/lib/eve/runs unless embedded."),
     cfg.IntOpt("keep_runs", default=5, min=0, help="How many runs of each topology are kept there."),
@@ -134,7 +132,7 @@ class Tools:
 
 def start(runtime: Runtime) -> Tools:
     """Once for each process."""
-    return Tools(vault_of(runtime.conf))
+    return Tools(Vault(runtime.vault))
 
 
 HOURS = 3600
@@ -145,7 +143,7 @@ SERVICE = Service(
            for kind, run in ((work.APPLY, work.apply), (work.UNDEPLOY, work.undeploy), (work.DELETE, work.delete))},
     quotas={"topologies": Quota(1000, _topologies, "Topologies."),
             "nodes_per_topology": Quota(1000, lambda session, project: 0, "Nodes of one topology.")},
-    options={"eve": OPTIONS},
+    options={"eve": OPTIONS}, sealed=SEALED,
     description="Compiles designs of Focus to Ansible projects, runs them in pools, and keeps what became of them.",
 )  # fmt: skip
 

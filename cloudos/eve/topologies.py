@@ -16,12 +16,13 @@ from cloudos.eden.jobs.routes import accepted
 from cloudos.eden.models import Job
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
+from cloudos.eden.vault import VaultError
 from cloudos.eve import authority, export, neighbours, ordering, pools, work
 from cloudos.eve.faults import NoAuthority
 from cloudos.eve.graph import references
 from cloudos.eve.models import FAILED, INACTIVE, PROCESSING, Kept, StateDocument, Topology
 from cloudos.eve.ordering import Wanted, demand_active
-from cloudos.eve.vault import CREDENTIAL, SECRETS, TOKEN, VaultError
+from cloudos.eve.vault import CREDENTIAL, SECRETS, TOKEN
 
 LIST = "/v1/topologies"
 SORT = {"name": Topology.name, "created_at": Topology.created_at, "updated_at": Topology.updated_at, "status": Topology.status}

@@ -14,8 +14,8 @@ from cloudos.eden.models import Audit
 from cloudos.eden.policy import CHANGE
 from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
-from cloudos.focus import storing
-from cloudos.focus.models import Content, Document, Revision, Tag, TypeName
+from cloudos.focus import searching, storing
+from cloudos.focus.models import Document, Revision, Tag, TypeName
 from cloudos.focus.resolving import documents_named, parsed, revision
 
 SORT = {"name": Document.name, "created_at": Document.created_at, "updated_at": Document.updated_at, "type": Document.type}
@@ -98,7 +98,7 @@ def stored(call: Call, name: str | None, kind: str | None, scope: str, upload: s
 def keep(call: Call, document: Document, upload: storing.Upload) -> tuple[Revision, bool]:
     """A new revision within the project's quota; (the newest, False) where it has the content already."""
     call.runtime.quotas.demand(call.session, document.project_id, "bytes", len(upload.content))
-    return storing.add_revision(call.session, call.context, document, upload)
+    return storing.add_revision(call.session, call.context, call.runtime.extra.judges, document, upload)
 
 
 def story(call: Call) -> dict:
@@ -141,6 +141,8 @@ def update(call: Call) -> Answer:
         storing.tagged(document, body["tags"])
     if "default_version" in body:
         document.default_version = _default(call, document, body["default_version"])
+    if "name" in body or "description" in body:
+        searching.renamed(call.session, document)
     document.updated_at = now()
     call.session.flush()
     call.audit["changed"] = sorted(body)
@@ -208,26 +210,24 @@ def _criteria(call: Call) -> Iterator[Any]:
     for pair in query.get("property", []):
         key, _, value = pair.partition("=")
         yield Document.properties[key].as_string() == value
-    for one in _of_versions(query):
-        yield Document.id.in_(_newest(query).where(one))
+    for one in _of_versions(call.session, query):
+        yield Document.id.in_(_versions_of(query).where(one))
 
 
-def _newest(query: Any) -> sa.Select:
+def _versions_of(query: Any) -> sa.Select:
     """Documents by their revisions: the newest ones, or with every=true any."""
     statement = sa.select(Revision.document_id).where(Revision.deleted_at.is_(None))
     if query.get("every"):
         return statement
-    newest = sa.orm.aliased(Revision)
-    latest = sa.select(sa.func.max(newest.version)).where(newest.document_id == Revision.document_id, newest.deleted_at.is_(None))
-    return statement.where(Revision.version == latest.scalar_subquery())
+    newer = sa.orm.aliased(Revision)
+    behind = sa.select(newer.id).where(newer.document_id == Revision.document_id, newer.version > Revision.version,
+                                       newer.deleted_at.is_(None))  # fmt: skip
+    return statement.where(~behind.exists())
 
 
-def _of_versions(query: Any) -> Iterator[Any]:
-    for word in query.get("q", "").split():
-        texts = sa.select(Content.sha256).where(Content.text.icontains(word, autoescape=True))
-        told = sa.select(Document.id).where(sa.or_(
-            Document.name.icontains(word, autoescape=True), Document.description.icontains(word, autoescape=True)))  # fmt: skip
-        yield sa.or_(Revision.sha256.in_(texts), Revision.document_id.in_(told))
+def _of_versions(session: Any, query: Any) -> Iterator[Any]:
+    if "q" in query:
+        yield searching.having(session, query["q"])
     for key, role in (("uses_type", "uses"), ("defines_type", "defines"), ("profile", "profile")):
         if key in query:
             yield Revision.id.in_(sa.select(TypeName.revision_id).where(TypeName.role == role, TypeName.name == query[key]))
@@ -238,7 +238,8 @@ def _of_versions(query: Any) -> Iterator[Any]:
 
 QUERY = {
     **paging.query(SORT),
-    "q": {"type": "string", "maxLength": 500, "description": "Words that are in the content, the name or the description."},
+    "q": {"type": "string", "maxLength": 500,
+          "description": "Beginnings of words, all of which are in the content, the name or the description."},
     "name": {"type": "string", "maxLength": 255}, "name_like": {"type": "string", "maxLength": 255},
     "type": {"type": "string", "enum": list(storing.TYPES)}, "scope": {"type": "string", "maxLength": 16},
     "user_id": {"type": "string", "maxLength": 64}, "project_id": {"type": "string", "maxLength": 64},

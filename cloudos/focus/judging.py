@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from oslo_log import log
-
 from cloudos import tosca
+from cloudos.focus import words
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.model import Template, plain
 from cloudos.tosca.problems import Problems
 from cloudos.tosca.resolver import Location, Refused, Resolver, Tree
 from cloudos.tosca.source import MAP, Limits, Node, Source, parse
 
-LOG = log.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 LIMITS = Limits(size=16_000_000)
 CONTENT_TYPES = {"tosca": "application/yaml", "hot": "application/yaml", "yaml": "application/yaml", "json": "application/json",
                  "xml": "application/xml", "csar": "application/zip", "other": "application/octet-stream"}  # fmt: skip
-MOST_TEXT = 4_000_000  # characters of an archive that full text search looks into
+MOST_TEXT = 4_000_000  # characters that full text search looks into
 MOST_PROBLEMS = 500
 TEXTS = (".yaml", ".yml", ".json", ".meta", ".xml", ".md", ".txt", ".sh", ".py", ".j2")
 
@@ -40,6 +40,42 @@ class Judgement:
     def valid(self) -> bool:
         """Whether no error was found."""
         return self.report["valid"]
+
+
+@dataclass
+class Examined:
+    """All that is known of a content. `words`: for full text search."""
+
+    format: str
+    judgement: Judgement
+    words: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        found = self.judgement
+        return {"format": self.format, "words": self.words, "report": found.report, "names": sorted(found.names), "outline": found.outline}
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Examined:
+        """From what plain() gave."""
+        names = {(role, name) for role, name in data["names"]}
+        return cls(data["format"], Judgement(data["report"], names, data["outline"]), data["words"])
+
+
+def examine(content: bytes, name: str, resolver: Resolver) -> Examined:
+    """Everything at once. Raises Refused for an archive that is not safe."""
+    kind = format_of(content)
+    found = judge(content, kind, name, resolver)
+    found.names = {(role, one) for role, one in found.names | defined(content, kind) if len(one) <= 255}
+    return Examined(kind, found, words.words_of(text_of(content, kind) or ""))
+
+
+def not_examined(content: bytes, name: str, why: str) -> Examined:
+    """What can be told of a content that could not be examined: its format by its first look, and the reason."""
+    told = f"not validated: {why}"
+    kind = "csar" if content[:2] == b"PK" else "tosca" if b"tosca_definitions_version" in content else "other"
+    problem = _problem(name, 1, 1, "judge.limit", "unreadable", told, "Make it smaller, or ask the operator for other limits.")
+    return Examined(kind, _report(told, [problem], 3))
 
 
 class Alone(Tree):
@@ -86,11 +122,11 @@ def format_of(content: bytes) -> str:
 
 
 def text_of(content: bytes, format: str) -> str | None:
-    """What full text search looks into; of an archive, its text files."""
+    """What full text search looks into, at most MOST_TEXT characters; of an archive, its text files."""
     if format == "other":
         return None
     if format != "csar":
-        return content.decode("utf-8-sig", "replace")
+        return content.decode("utf-8-sig", "replace")[:MOST_TEXT]
     return "\n".join(f"{name}\n{text}" for name, text in files_of(content).items() if text is not None)[:MOST_TEXT]
 
 
@@ -108,6 +144,8 @@ def judge(content: bytes, format: str, name: str, resolver: Resolver) -> Judgeme
     """Judge a content; `name` is what problems show as the file. A mistake of the judge is told as such, and never lost."""
     try:
         return _judged(content, format, name, resolver)
+    except MemoryError:
+        raise
     except Exception:
         LOG.exception("The judge failed on %s (sha256 %s)", name, hashlib.sha256(content).hexdigest())
         message = "the judge itself failed on this content; the service's log has its traceback"

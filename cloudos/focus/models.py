@@ -45,12 +45,24 @@ class Tag(Base):
 
 
 class Content(Base):
-    """Bytes, once for each digest. `text` is what full text search looks into."""
+    """Bytes, once for each digest."""
 
     __tablename__ = "content"
     sha256: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     data: Mapped[bytes] = mapped_column(Blob)
-    text: Mapped[str | None] = mapped_column(LongText)
+
+
+class Words(Base):
+    """The words of a revision's content, and of its document's name and description, which full text search looks into.
+
+    searching.py says what words are; the index itself is in the migrations.
+    """
+
+    __tablename__ = "revision_words"
+    number: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
+    revision_id: Mapped[str] = mapped_column(sa.ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
+    content: Mapped[str] = mapped_column(LongText)
+    about: Mapped[str] = mapped_column(LongText)
 
 
 class Revision(Base):

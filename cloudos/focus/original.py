@@ -8,7 +8,7 @@ from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
 from cloudos.eden.problems import BadRequest, NotFound
 from cloudos.eden.service import JSON, Answer
-from cloudos.focus import documents, storing, versions
+from cloudos.focus import documents, searching, storing, versions
 from cloudos.focus.models import Document, Revision
 from cloudos.focus.resolving import revision
 
@@ -54,6 +54,7 @@ def update(call: Call) -> Answer:
         scope = _scope(given[SCOPE]) if SCOPE in given else document.scope
         call.guard.demand("eden:change", {**document.target(), "scope": scope})
         storing.named(call.session, document, given.get(NAME, document.name), scope)
+        searching.renamed(call.session, document)
     document.type, document.updated_at = given.get(TYPE, document.type), now()
     call.session.flush()
     return Answer(_record(call, document), etag=documents.etag(document))

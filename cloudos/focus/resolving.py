@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import sqlalchemy as sa
 from oslo_context.context import RequestContext
 from sqlalchemy.orm import Session
 
 from cloudos.eden.policy import SCOPES, visible
 from cloudos.focus.models import Content, Document, Revision, TypeName
-from cloudos.tosca.resolver import FileResolver, Location, Refused, Tree
+from cloudos.tosca.resolver import Refused
 
 
 def space_of(scope: str, user: str, project: str) -> str:
@@ -57,84 +54,38 @@ def revision(session: Session, document: Document, version: str | int | None) ->
     return session.scalar(statement.order_by(Revision.version.desc()).limit(1))
 
 
-class Stored(Tree):
-    """All documents of Focus as files named by their revision's id; problems show name@version."""
+class FocusImports:
+    """What a content imports: by name, or by address as name, among what the caller sees.
 
-    def __init__(self, session: Session):
-        super().__init__("")
-        self._session = session
-        self.revisions: dict[str, Revision] = {}
-
-    def file(self, found: Revision) -> Location:
-        """The revision as a file."""
-        self.revisions[found.id] = found
-        return Location(self, found.id)
-
-    def label(self, name: str) -> str:
-        """Name and version."""
-        return shown(self.revisions[name]) if name in self.revisions else name
-
-    def exists(self, name: str) -> bool:
-        """Whether it was found by a name before."""
-        return name in self.revisions
-
-    def names(self) -> Iterator[str]:
-        """None: nobody looks through all of Focus for a profile."""
-        return iter(())
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Content of a revision."""
-        if name not in self.revisions:
-            raise Refused("import.missing", f"{name} is not in Focus", "Store it first.")
-        data = self._session.scalar(sa.select(Content.data).where(Content.sha256 == self.revisions[name].sha256))
-        if data is None or len(data) > limit:
-            raise Refused("file.too_large", f"{self.label(name)} cannot be read", "Store it again, smaller.")
-        return data
-
-
-class FocusResolver(FileResolver):
-    """Imports inside an archive as files; everything else by name, or by address as name, among what the caller sees.
-
-    `found`: what the judged document itself imports, as (url, revision). What a stored document imports is what it was found to
+    `found`: what the judged document itself imports, as url -> revision. What a stored document imports is what it was found to
     import when it was stored, so that a closure stays what it was.
     """
 
     def __init__(self, session: Session, context: RequestContext, pinned: dict[str, Revision] | None = None):
-        super().__init__()
         self._session, self._context, self._pinned = session, context, pinned or {}
-        self.stored = Stored(session)
+        self._revisions: dict[str, Revision] = {}
         self.found: dict[str, Revision] = {}
 
-    def importing(self, url: str, importer: Location, repository: str | None) -> Location:
-        """The file or document that an import means."""
-        if importer.tree is not self.stored and importer.tree.complete and not url.startswith("focus:"):
-            try:
-                return super().importing(url, importer, repository)
-            except Refused as refused:
-                if refused.rule not in ("import.missing", "import.network"):
-                    raise
-        written = f"{repository.rstrip('/')}/{url.lstrip('/')}" if repository else url
-        return self._location(written, importer, lambda: self._by_name(written))
-
-    def profile(self, name: str, importer: Location) -> Location:
-        """The document that is the profile: one named so, or one whose content says so."""
-        if importer.tree is not self.stored and importer.tree.complete:
-            try:
-                return super().profile(name, importer)
-            except Refused:
-                pass  # not in the archive: it may be in Focus
-        return self._location(name, importer, lambda: self._by_profile(name))
-
-    def _location(self, url: str, importer: Location, find: Any) -> Location:
-        if importer.tree is self.stored:
-            pins = {link.url: link.target for link in self.stored.revisions[importer.name].links if link.kind == "import"}
-            found = pins.get(url) or find()
+    def find(self, kind: str, name: str, importer: str | None) -> tuple[str, str]:
+        """(id, name@version) of the revision that an "import" or a "profile" means; importer: the revision's id, None the content."""
+        by = self._by_profile if kind == "profile" else self._by_name
+        if importer is not None:
+            pins = {link.url: link.target for link in self._revisions[importer].links if link.kind == "import"}
+            found = pins.get(name) or by(name)
         else:
-            found = self._pinned.get(url) or find()
-            self.found[url] = found
+            found = self.found[name] = self._pinned.get(name) or by(name)
         if found.state == "revoked":
             raise Refused("import.missing", f"{shown(found)} was revoked: {found.reason}", "Import another version.")
-        return self.stored.file(found)
+        self._revisions[found.id] = found
+        return found.id, shown(found)
+
+    def read(self, id: str, limit: int) -> bytes:
+        """Content of a revision that was found."""
+        found = self._revisions[id]
+        data = self._session.scalar(sa.select(Content.data).where(Content.sha256 == found.sha256))
+        if data is None or len(data) > limit:
+            raise Refused("file.too_large", f"{shown(found)} cannot be read", "Store it again, smaller.")
+        return data
 
     def _by_name(self, url: str) -> Revision:
         name, version = parsed(url)

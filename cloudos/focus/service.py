@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from oslo_config import cfg
 
 from cloudos.eden import config, paging, policy, routes
 from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
+from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import JSON, Quota, Route, Service, Work, page_of, ref
 from cloudos.focus import documents, original, upkeep, versions
 from cloudos.focus.csar import MEDIA
+from cloudos.focus.judges import Judges
 from cloudos.focus.models import STATES, Document, Revision
 from cloudos.focus.storing import TYPES
 
@@ -131,13 +135,33 @@ def _bytes(session: sa.orm.Session, project: str) -> int:
     return int(session.scalar(statement.where(Document.project_id == project)))
 
 
-OPTIONS = [cfg.IntOpt("keep_deleted_days", default=30, min=0, help="How long the purge keeps what has a tombstone, in days.")]
+OPTIONS = [
+    cfg.IntOpt("keep_deleted_days", default=30, min=0, help="How long the purge keeps what has a tombstone, in days."),
+    cfg.FloatOpt("validation_seconds", default=30, min=1, help="How long a content may be examined; then it is kept as not validated."),
+    cfg.IntOpt("validation_memory", default=1024, min=256, help="Megabytes of address space that examining a content may take."),
+    cfg.IntOpt("validation_processes", default=2, min=1, help="Contents that one process of the service has examined at once."),
+]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What handlers and works share."""
+
+    judges: Judges
+
+
+def start(runtime: Runtime) -> Tools:
+    """Once for each process; those that examine are started when there is something to examine."""
+    conf = runtime.conf.focus
+    return Tools(Judges(conf.validation_seconds, conf.validation_memory, conf.validation_processes))
+
+
 SERVICE = Service(
     name="focus", title="Focus, the repository of topology documents", version="1.0", port=21061,
     routes=complete(ROUTES, "focus"), schemas=SCHEMAS, migrations="cloudos.focus:migrations",
     works={"focus.revalidate": Work(upkeep.revalidated)},
     quotas={"documents": Quota(10_000, _documents, "Documents."), "bytes": Quota(10 * 1024**3, _bytes, "Bytes of all versions.")},
-    options={"focus": OPTIONS},
+    options={"focus": OPTIONS}, start=start,
     description="Stores, versions, judges and compares TOSCA documents. Content is kept byte for byte under its SHA-256.",
 )  # fmt: skip
 

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from cloudos.eden.db import now
 from cloudos.eden.policy import visible
 from cloudos.eden.problems import BadRequest, NotFound
-from cloudos.focus import judging
-from cloudos.focus.models import Content, Document, Link, Revision, Tag, TypeName, Use
+from cloudos.focus import judging, searching
+from cloudos.focus.judges import Judges
+from cloudos.focus.models import Content, Document, Link, Revision, Tag, TypeName, Use, Words
 from cloudos.focus.problems import InUse, NameTaken, UnsafeContent
-from cloudos.focus.resolving import FocusResolver, documents_named, parsed, revision, shown, space_of
+from cloudos.focus.resolving import FocusImports, documents_named, parsed, revision, shown, space_of
 from cloudos.tosca.resolver import Refused
 
 # The original's document types.
@@ -55,57 +56,65 @@ def tagged(document: Document, tags: list[str]) -> None:
     document.tags = [kept.get(name) or Tag(name=name) for name in dict.fromkeys(tags)]
 
 
-def add_revision(session: Session, context: RequestContext, document: Document, upload: Upload) -> tuple[Revision, bool]:
+def add_revision(session: Session, context: RequestContext, judges: Judges, document: Document, upload: Upload) -> tuple[Revision, bool]:
     """(the new revision, True), or the newest with False where it has the same content. Raises UnsafeContent, BadRequest."""
     newest = session.scalar(sa.select(Revision).where(Revision.document_id == document.id, Revision.version == document.latest))
     if newest is not None and newest.sha256 == upload.sha256 and newest.deleted_at is None:
         return newest, False
     if upload.label and session.scalar(sa.select(Revision.id).where(Revision.document_id == document.id, Revision.label == upload.label)):
         raise BadRequest(what="The label", errors=[{"pointer": "label", "message": f"{upload.label} is a version already; choose another"}])
-    kind = _kept(session, upload)
-    document.latest += 1
+    version = document.latest + 1
+    imports = FocusImports(session, context)
+    found = examined(judges, upload.content, f"{document.name}@{version}", imports)
+    kind = found.format
+    if session.get(Content, upload.sha256) is None:
+        session.add(Content(sha256=upload.sha256, data=upload.content))
+        session.flush()
+    document.latest = version
     made = Revision(document=document, version=document.latest, label=upload.label, sha256=upload.sha256, size=len(upload.content),
                     format=kind, content_type=upload.content_type or judging.CONTENT_TYPES[kind], comment=upload.comment,
                     parent=newest.version if newest else None, user_id=context.user_id, state="draft", report={}, valid=False)  # fmt: skip
     session.add(made)
     session.flush()
+    session.add(Words(revision_id=made.id, content=found.words, about=searching.about(document)))
     for reference in upload.references:
         made.links.append(Link(kind="reference", url=reference, target=referred(session, context, reference)))
-    judge(session, context, made, upload.content)
+    _judged(made, found, imports)
     document.updated_at = now()
     session.flush()
     return made, True
 
 
-def _kept(session: Session, upload: Upload) -> str:
-    """Keep the bytes, once for each digest; returns their format."""
+def examined(judges: Judges, content: bytes, name: str, imports: FocusImports) -> judging.Examined:
+    """What is known of a content. Raises UnsafeContent."""
     try:
-        kind = judging.format_of(upload.content)
-        if session.get(Content, upload.sha256) is None:
-            session.add(Content(sha256=upload.sha256, data=upload.content, text=judging.text_of(upload.content, kind)))
-            session.flush()
-        return kind
+        return judges.examine(content, name, imports)
     except Refused as refused:
         raise UnsafeContent(reason=refused.message, mend=refused.mend) from refused
 
 
-def judge(session: Session, context: RequestContext, made: Revision, content: bytes) -> judging.Judgement:
-    """Judge a revision, and keep what was found: report, type names, imports. What is published keeps its imports."""
+def judge_again(session: Session, context: RequestContext, judges: Judges, made: Revision, content: bytes) -> None:
+    """Judge a revision anew, and index its words. What is published keeps its imports."""
     pinned = {link.url: link.target for link in made.links if link.kind == "import"} if made.state != "draft" else {}
-    resolver = FocusResolver(session, context, pinned)
-    found = judging.judge(content, made.format, shown(made), resolver)
-    _warn(found, resolver)
+    imports = FocusImports(session, context, pinned)
+    found = examined(judges, content, shown(made), imports)
+    _judged(made, found, imports)
+    session.execute(sa.update(Words).where(Words.revision_id == made.id).values(content=found.words))
+
+
+def _judged(made: Revision, examined: judging.Examined, imports: FocusImports) -> None:
+    """Keep what was found of a revision: report, type names, imports."""
+    found = examined.judgement
+    _warn(found, imports)
     made.report, made.valid, made.judged_at = found.report, found.valid, now()
-    names = {(role, name) for role, name in found.names | judging.defined(content, made.format) if len(name) <= 255}
-    made.names = [TypeName(role=role, name=name) for role, name in sorted(names)]
+    made.names = [TypeName(role=role, name=name) for role, name in sorted(found.names)]
     made.links = [link for link in made.links if link.kind != "import"] + [
-        Link(kind="import", url=url, target=target) for url, target in sorted(resolver.found.items()) if target.id != made.id
+        Link(kind="import", url=url, target=target) for url, target in sorted(imports.found.items()) if target.id != made.id
     ]
-    return found
 
 
-def _warn(found: judging.Judgement, resolver: FocusResolver) -> None:
-    for url, target in resolver.found.items():
+def _warn(found: judging.Judgement, imports: FocusImports) -> None:
+    for url, target in imports.found.items():
         if target.state == "deprecated":
             message = f"{url} is {shown(target)}, which is deprecated: {target.reason}"
             found.report["problems"].append({"file": "", "line": 1, "column": 1, "rule": "import.deprecated", "severity": "warning",

@@ -19,6 +19,7 @@ from cloudos.eden.jobs.run import Run, Step
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Answer
 from cloudos.focus import judging, storing
+from cloudos.focus.judges import Judges
 from cloudos.focus.models import Content, Document, Link, Revision, Use
 from cloudos.focus.resolving import space_of
 
@@ -49,18 +50,18 @@ def revalidated(run: Run) -> dict[str, int]:
 def _batch(runtime: Runtime, step: Step, ids: list[str]) -> int:
     changed = 0
     for number, one in enumerate(ids):
-        changed += runtime.db.transact(lambda session, one=one: _again(session, one))
+        changed += runtime.db.transact(lambda session, one=one: _again(session, runtime.extra.judges, one))
         step.tell(f"{number + 1} of {len(ids)}", 100 * (number + 1) / len(ids))
     return changed
 
 
-def _again(session: Session, id: str) -> bool:
+def _again(session: Session, judges: Judges, id: str) -> bool:
     found = session.get(Revision, id)
     if found is None:
         return False
     before = found.valid
     owner = RequestContext(user_id=found.document.user_id, project_id=found.document.project_id, roles=["member"])
-    storing.judge(session, owner, found, session.get_one(Content, found.sha256).data)
+    storing.judge_again(session, owner, judges, found, session.get_one(Content, found.sha256).data)
     return found.valid != before
 
 
@@ -115,11 +116,11 @@ def first_documents(paths: Iterable[Path]) -> dict[str, bytes]:
 
 def load(runtime: Runtime, contents: dict[str, bytes]) -> dict[str, str]:
     """Keep these as public-cloud documents, published where they are right: name -> made, updated or same. In order, each by itself."""
-    return {name: runtime.db.transact(lambda session, name=name, content=content: _load(session, name, content))
+    return {name: runtime.db.transact(lambda session, name=name, content=content: _load(session, runtime.extra.judges, name, content))
             for name, content in contents.items()}  # fmt: skip
 
 
-def _load(session: Session, name: str, content: bytes) -> str:
+def _load(session: Session, judges: Judges, name: str, content: bytes) -> str:
     space = space_of("public-cloud", "focus", "focus")
     document = session.scalar(sa.select(Document).where(Document.space == space, Document.name == name, Document.live.is_(True)))
     outcome = "updated"
@@ -130,7 +131,7 @@ def _load(session: Session, name: str, content: bytes) -> str:
         storing.named(session, document, name, "public-cloud")
         session.add(document)
         session.flush()
-    made, new = storing.add_revision(session, SYSTEM, document, storing.Upload(content, comment="Loaded"))
+    made, new = storing.add_revision(session, SYSTEM, judges, document, storing.Upload(content, comment="Loaded"))
     if made.valid and made.state == "draft":
         made.state, document.default_version = "published", made.version
     return outcome if new else "same"

@@ -14,9 +14,8 @@ from cloudos.eden.service import Answer
 from cloudos.focus import csar, difference, judging, storing
 from cloudos.focus.documents import LIST, etag, find, keep, show_version, upload_of
 from cloudos.focus.models import Content, Document, Revision, Use
-from cloudos.focus.problems import NotComparable, NotPublishable, NotText, Revoked, StateRefused, UnsafeContent
-from cloudos.focus.resolving import FocusResolver, revision, shown
-from cloudos.tosca.resolver import Refused
+from cloudos.focus.problems import NotComparable, NotPublishable, NotText, Revoked, StateRefused
+from cloudos.focus.resolving import FocusImports, revision, shown
 
 NEXT = {"draft": ("published",), "published": ("deprecated", "revoked"), "deprecated": ("published", "revoked"), "revoked": ()}
 
@@ -137,13 +136,9 @@ def validation(call: Call) -> dict:
 
 def validate(call: Call) -> dict:
     """Judge a content without storing it."""
-    data = call.body or b""
-    try:
-        kind = judging.format_of(data)
-    except Refused as refused:
-        raise UnsafeContent(reason=refused.message, mend=refused.mend) from refused
-    name = call.query.get("name", "content")
-    return {"format": kind, **judging.judge(data, kind, name, FocusResolver(call.session, call.context)).report}
+    imports = FocusImports(call.session, call.context)
+    found = storing.examined(call.runtime.extra.judges, call.body or b"", call.query.get("name", "content"), imports)
+    return {"format": found.format, **found.judgement.report}
 
 
 def closure(call: Call) -> dict:
@@ -229,7 +224,8 @@ def _lines(call: Call, one: Revision, two: Revision) -> str:
 
 def _outline(call: Call, found: Revision) -> dict[str, Any]:
     pinned = {link.url: link.target for link in found.links if link.kind == "import"}
-    judged = judging.judge(data_of(call, found), found.format, shown(found), FocusResolver(call.session, call.context, pinned))
+    imports = FocusImports(call.session, call.context, pinned)
+    judged = storing.examined(call.runtime.extra.judges, data_of(call, found), shown(found), imports).judgement
     if judged.outline is None:
         reason = "its format has no structure" if judged.valid else "it has errors, or is no topology"
         raise NotComparable(what=shown(found), reason=reason)

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 from cloudos.graffiti.values import NotComparable, Value, value
+from cloudos.tosca import patterns
 
 ORDER = {"greater_than": ">", "greater_or_equal": ">=", "less_than": "<", "less_or_equal": "<="}
 LENGTH = {"length": "==", "min_length": ">=", "max_length": "<="}
@@ -205,17 +205,17 @@ def _shape(operator: str, argument: Any, pointer: str) -> None:
     if operator in LENGTH and (isinstance(argument, bool) or not isinstance(argument, int)):
         raise Unreadable(pointer, f"{operator} takes a whole number")
     if operator == "pattern":
-        compiled(argument, pointer)
+        _pattern(argument, pointer)
 
 
-def compiled(pattern: Any, pointer: str = "") -> re.Pattern:
+def _pattern(pattern: Any, pointer: str) -> None:
     """A pattern, which must match the whole text. Raises Unreadable."""
     if not isinstance(pattern, str) or len(pattern) > LONGEST_PATTERN:
         raise Unreadable(pointer, f"a pattern is a text of at most {LONGEST_PATTERN} characters")
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise Unreadable(pointer, f"{pattern!r} is not a regular expression: {error}") from error
+        patterns.compiled(pattern)
+    except patterns.BadPattern as error:
+        raise Unreadable(pointer, str(error)) from error
 
 
 # An argument is compared with many values; True and 1 are not the same.
@@ -275,6 +275,13 @@ def comparable(test: Test, kind: str | None) -> tuple[Value, ...]:
     return found
 
 
+def _matching(text: str, pattern: str) -> bool:
+    try:
+        return patterns.matches(text, pattern, whole=True)
+    except patterns.BadPattern as error:
+        raise NotComparable(str(error)) from error
+
+
 # Operators of several values: whether all must hold, the operator of each, and what of the property it is about.
 MANY = {
     "valid_values": (False, "equal", ""), "has_any_entry": (False, "equal", "[]"), "has_all_entries": (True, "equal", "[]"),
@@ -284,7 +291,7 @@ MANY = {
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 LENGTHS = {"length": operator.eq, "min_length": operator.ge, "max_length": operator.le}
 TEXTS: dict[str, Callable[[str, str], bool]] = {
-    "pattern": lambda text, pattern: re.fullmatch(pattern, text) is not None,
+    "pattern": _matching,
     "has_prefix": str.startswith, "has_suffix": str.endswith, "contains": lambda text, part: part in text,
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The command graffiti-manage: Eden's, the first types, and the keys of the pools' credentials."""
+"""The command graffiti-manage: Eden's, and the first types."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from oslo_context.context import RequestContext
 
 from cloudos.eden.manage import manage
 from cloudos.eden.runtime import Runtime
-from cloudos.graffiti import dictionary, pools, sources
+from cloudos.graffiti import dictionary, sources
 from cloudos.graffiti.client import STANDARD
 from cloudos.graffiti.service import SERVICE
-from cloudos.graffiti.vault import VaultError
 
 # Whose the types are that come with the cloud.
 SYSTEM = RequestContext(user_id="graffiti", project_id="graffiti", roles=["admin"])
@@ -39,25 +38,6 @@ def load(conf: cfg.ConfigOpts) -> None:
 
         done = runtime.db.transact(write).shown()
         click.echo(f"{name}: {len(done['created'])} new, {len(done['changed'])} changed, {done['same']} the same")
-
-
-@main.command("rotate-keys")
-@click.option("--finish", is_flag=True, help="Forget the old keys: once the new key file is on every controller.")
-@click.pass_obj
-def rotate_keys(conf: cfg.ConfigOpts, finish: bool) -> None:
-    """Put a new key in front and encrypt all credentials anew; without a key file, make one."""
-    runtime = Runtime(SERVICE, conf)
-    vault = runtime.extra.vault
-    try:
-        if finish:
-            done = runtime.db.transact(lambda session: pools.rotate(session, vault))
-            click.echo(f"{done} pools are under the first key; {vault.drop_old_keys()} old keys are gone.")
-            return
-        vault.add_key()
-        done = runtime.db.transact(lambda session: pools.rotate(session, vault))
-        click.echo(f"{vault.path} has a new key; {done} pools are under it. Copy it to every controller, then run this with --finish.")
-    except (VaultError, OSError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

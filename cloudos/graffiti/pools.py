@@ -15,21 +15,15 @@ from sqlalchemy.orm import Session
 from cloudos.eden.db import now
 from cloudos.eden.jobs.run import Run, WorkFailed
 from cloudos.eden.problems import Unavailable
+from cloudos.eden.vault import Sealed, Vault, VaultError
 from cloudos.graffiti.dictionary import Dictionaries
 from cloudos.graffiti.directory import Sync
 from cloudos.graffiti.drivers import Access, Driver, DriverError, NotAllowed, drivers
 from cloudos.graffiti.models import Binding, Claim, Pool
 from cloudos.graffiti.problems import LoginRefused
 from cloudos.graffiti.types import UnknownType
-from cloudos.graffiti.vault import Vault, VaultError
 
 OPTIONS = [
-    cfg.StrOpt(
-        "key_file",
-        sample_default="/etc/graffiti/pool-keys",
-        help="Fernet keys for credentials of pools, one a line, the first for what is new; `graffiti-manage rotate-keys` makes them. "
-        "Without it /etc/graffiti/pool-keys, or embedded a file in CLOUDOS_HOME that is made when it is missing.",
-    ),
     cfg.ListOpt(
         "denied_networks",
         default=["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128"],
@@ -41,6 +35,8 @@ OPTIONS = [
     cfg.IntOpt("reservation", default=900, min=10, help="Seconds that a binding is reserved when the caller names none."),
     cfg.IntOpt("max_reservation", default=86400, min=10, help="The most seconds that a binding may be reserved."),
 ]
+# What is encrypted of pools, and the name of the file with its keys.
+SEALED = Sealed("pool-keys", ((Pool.secret, None),))
 
 
 @dataclass
@@ -160,11 +156,3 @@ def _quota(run: Run, driver: Driver) -> dict[str, Any]:
 
     run.runtime.db.transact(store)
     return quota
-
-
-def rotate(session: Session, vault: Vault) -> int:
-    """Encrypt every pool's credentials anew, under the first key; returns how many. Raises VaultError."""
-    pools = list(session.scalars(sa.select(Pool)))
-    for pool in pools:
-        pool.secret = vault.renew(pool.secret)
-    return len(pools)

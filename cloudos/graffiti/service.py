@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from cloudos import home
 from cloudos.eden import config, policy
 from cloudos.eden import routes as common
 from cloudos.eden.app import complete
@@ -19,9 +18,6 @@ from cloudos.graffiti import index, pools
 from cloudos.graffiti.models import Binding, Pool, Resource, StoredNamespace, StoredType
 from cloudos.graffiti.problems import PROBLEMS
 from cloudos.graffiti.routes import ROUTES, SCHEMAS
-from cloudos.graffiti.vault import Vault
-
-SYSTEM_KEYS = "/etc/graffiti/pool-keys"
 
 
 def _count(model: Any, *where: Any) -> Callable[[Session, str], int]:
@@ -38,16 +34,11 @@ def _types(session: Session, project: str) -> int:
 
 
 def start(runtime: Runtime) -> pools.Tools:
-    """What handlers and works share; the embedded service makes its own key."""
-    conf = runtime.conf.pools
-    embedded = runtime.conf.api.auth_strategy == "noauth"
-    vault = Vault(conf.key_file or (home.root() / "graffiti" / "pool-keys" if embedded else SYSTEM_KEYS))
-    if embedded and not vault.path.exists():
-        vault.add_key()
+    """What handlers and works share."""
     index.prepare(runtime.db.engine)
     # What is loaded by now stays: looking through it again and again costs a third of the time of a large match.
     gc.freeze()
-    return pools.Tools(vault, conf)
+    return pools.Tools(runtime.vault, runtime.conf.pools)
 
 
 SERVICE = Service(
@@ -55,7 +46,7 @@ SERVICE = Service(
     description="Dictionary of capabilities, directory of resources, and binding of requirements to them.",
     schemas={**common.SCHEMAS, **SCHEMAS}, migrations="cloudos.graffiti:migrations", problems=PROBLEMS, start=start,
     works={"graffiti.discover": Work(pools.discover, timeout=3600)},
-    options={"pools": pools.OPTIONS},
+    options={"pools": pools.OPTIONS}, sealed=pools.SEALED,
     quotas={
         "namespaces": Quota(100, _count(StoredNamespace), "Namespaces."), "types": Quota(10000, _types, "Types."),
         "resource_pools": Quota(50, _count(Pool, Pool.state != "deleted"), "Resource pools."),

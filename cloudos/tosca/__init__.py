@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudos.tosca import checks, normative
+from cloudos.tosca import checks, normative, patterns
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.assembly import Assembly
 from cloudos.tosca.collector import paused
@@ -65,7 +65,7 @@ def load(
     problems, report = Problems(), Report([])
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
-        with paused():
+        with paused(), patterns.together():
             _load(location, Library(WithOurs(resolver or FileResolver()), problems, normative.documents, limits), inputs, report)
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)

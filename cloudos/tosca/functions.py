@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
 
+from cloudos.tosca import patterns
 from cloudos.tosca.scalars import Moment, Quantity, Version, bounds
 from cloudos.tosca.source import LIST, MAP, SCALAR, Node
 
@@ -110,10 +110,9 @@ def _matches(text: Any, pattern: Any, whole: bool = False) -> bool:
     if not isinstance(text, str | int | float) or not isinstance(pattern, str):
         raise BadArguments("a pattern applies to text")
     try:
-        found = re.fullmatch(pattern, str(text)) if whole else re.search(pattern, str(text))
-    except re.error as error:
-        raise BadArguments(f"{pattern!r} is no regular expression: {error}") from error
-    return found is not None
+        return patterns.matches(str(text), pattern, whole)
+    except patterns.BadPattern as error:
+        raise BadArguments(str(error)) from error
 
 
 def _entries(value: Any) -> list:
@@ -333,7 +332,7 @@ def constraint_problem(operator: str, argument: Any) -> str | None:
         return None if _whole(argument) and argument >= 0 else f"{operator} takes a count"
     if operator == "pattern":
         try:
-            re.compile(str(argument))
-        except re.error as error:
-            return f"{argument!r} is no regular expression: {error}"
+            patterns.compiled(str(argument))
+        except patterns.BadPattern as error:
+            return str(error)
     return None

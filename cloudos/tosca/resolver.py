@@ -26,6 +26,10 @@ class Refused(Exception):
         super().__init__(message)
         self.rule, self.message, self.mend = rule, message, mend
 
+    def facts(self) -> dict[str, str]:
+        """What it is made of, for another process."""
+        return {"rule": self.rule, "message": self.message, "mend": self.mend}
+
 
 class Tree:
     """Files with names like "dir/file.yaml"; "/x" in an import means `base` + "x"."""

@@ -110,8 +110,9 @@ def house(tmp_path, monkeypatch, **groups):
     pools = tmp_path / "pools.yml"
     pools.write_text(yaml.safe_dump({"disk": {"provider": "files", "login": {"root": str(disk)}}}))
     for focus in kit.serve(FOCUS, "cloudos.focus.service", focus_at, monkeypatch):
-        options = {"focus_endpoint": focus.url, "pools_file": pools, "run_directory": run, "data_directory": data, "keep_runs": 2,
-                   "credential_keys": Fernet.generate_key().decode()}  # fmt: skip
-        groups = {"eve": {**options, **groups.pop("eve", {})}, **groups}
+        options = {"focus_endpoint": focus.url, "pools_file": pools, "run_directory": run, "data_directory": data,
+                   "keep_runs": 2}  # fmt: skip
+        (tmp_path / "keys").write_bytes(Fernet.generate_key())
+        groups = {"eve": {**options, **groups.pop("eve", {})}, "vault": {"key_file": tmp_path / "keys"}, **groups}
         for eve in kit.serve(SERVICE, "cloudos.eve.service", eve_at, monkeypatch, **groups):
             yield House(eve, focus, disk, monkeypatch)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from cloudos.graffiti import sources
 from cloudos.graffiti.drivers.openstack import OpenStack
 from cloudos.graffiti.models import Edition, StoredNamespace, StoredType
 from cloudos.graffiti.service import SERVICE
-from cloudos.graffiti.vault import Vault
 from tests.api import kit
 from tests.api.fake_cloud import Cloud
 
@@ -23,8 +23,8 @@ POOL = {"name": "east", "provider_url": "https://192.0.2.5:5000/v3", "login": {"
 def serve(tmp_path, monkeypatch, **groups):
     """The service; `served.cloud` is the cloud behind its driver. A generator, as fixtures are."""
     keys = tmp_path / "pool-keys"
-    Vault(keys).add_key()
-    groups.setdefault("pools", {})["key_file"] = keys
+    keys.write_bytes(Fernet.generate_key())
+    groups.setdefault("vault", {})["key_file"] = keys
     for served in kit.serve(SERVICE, "cloudos.graffiti.service", tmp_path, monkeypatch, **groups):
         served.cloud = Cloud()
         served.app.runtime.extra.drivers = {"openstack": partial(OpenStack, connector=served.cloud.connect)}

@@ -27,7 +27,7 @@ from cloudos.eden.app import make_app
 from cloudos.eden.jobs.worker import work_once
 from cloudos.eden.runtime import Runtime
 
-MIGRATED = {}
+MIGRATED, SHARED = {}, {}
 # Of MariaDB, to prove all of this on it: mysql+pymysql://user:password@127.0.0.1:3306/; every service gets a database of its own.
 SERVER = os.environ.get("CLOUDOS_TEST_DATABASE")
 ROOT = Path(__file__).parents[2]
@@ -158,8 +158,11 @@ def serve(service, module, directory, monkeypatch, **groups):
     if not SERVER:
         shutil.copy(_migrated(service), Path(data) / "data.db")
     app = make_app(service, conf, migrate=bool(SERVER))
+    if service.name == "focus" and "focus" not in groups:
+        # The processes that examine contents are the same for all, as their start takes longer than a test.
+        app.runtime.extra = SHARED.setdefault("focus", app.runtime.extra)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     served = Served(f"http://127.0.0.1:{server.port}", app, path, directory, module)
     yield served
     for process in served.workers:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +19,6 @@ from cloudos.eden.policy import SCOPES
 from cloudos.eve import authority
 from cloudos.eve.models import Kept, StateDocument, StoredPlan, Topology
 from cloudos.eve.service import SERVICE
-from cloudos.eve.vault import Vault
 from tests.api import eve, kit, roles
 from tests.api.eve import design
 from tests.api.fuzz import fuzz
@@ -36,9 +34,10 @@ VERBS = {("PUT", ""): ({"description": "x"}, 200), ("POST", "/undeploy"): ({}, 4
 
 @pytest.fixture
 def served(tmp_path, monkeypatch, request):
-    options = {"credential_keys": Fernet.generate_key().decode(), "run_directory": tmp_path, "data_directory": tmp_path,
+    (tmp_path / "keys").write_bytes(Fernet.generate_key())
+    options = {"run_directory": tmp_path, "data_directory": tmp_path,
                "focus_endpoint": "http://127.0.0.1:1", "graffiti_endpoint": "http://127.0.0.1:1"}  # fmt: skip
-    groups = {"eve": options, **getattr(request, "param", {})}
+    groups = {"eve": options, "vault": {"key_file": tmp_path / "keys"}, **getattr(request, "param", {})}
     yield from kit.serve(SERVICE, "cloudos.eve.service", tmp_path, monkeypatch, **groups)
 
 
@@ -260,20 +259,6 @@ def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
     with pytest.raises(WorkFailed, match="Graffiti gives no access to pool far"):
         authority.clouds(conf, pools, None, "of-ann", tmp_path)
     assert (tmp_path / "7.pem").read_text() == "-----BEGIN"
-
-
-def test_new_keys_open_what_old_ones_closed(served):
-    old, new = (Fernet.generate_key().decode() for _ in range(2))
-    with served.app.runtime.db.session() as session:
-        session.add(found := topology("public-cloud"))
-        session.flush()
-        Vault([old]).put(session, found.id, "token", "word")
-        assert Vault([new, old]).renew(session) == 1
-        assert Vault([new]).get(session, found.id, "token") == "word"
-        began = time.monotonic()
-        with pytest.raises(Exception, match="put the old key back"):
-            Vault([old]).get(session, found.id, "token")
-        assert time.monotonic() - began < 1
 
 
 def test_a_design_of_a_stranger_is_not_there(house):

@@ -241,6 +241,23 @@ def test_search_by_everything(ann):
     assert ann.names(q="Computer") == [] and ann.names(q="Computer", every=True) == ["broken"]
 
 
+def test_words_are_found_from_where_they_begin(ann):
+    note = "# Größe: db_password, the k8s of tosca.nodes.Web.Application and a-b-c; url http://192.0.2.7:8080/x?y=1\n"
+    document = ann.made(PLAIN + note.encode(), name="web-shop.yaml", description="Sells the things")
+    for query in ("grosse", "Große", "GRÖßE", "db_pass", "password", "the", "k8", "k", "nodes.Web.App", "Application",
+                  "web.application", "a-b-c", "b.c", "192.0.2.7", "2.7:8080", "8080/x", "y=1", "shop", "web-shop", "Sells thi",
+                  "shop application the"):  # fmt: skip
+        assert ann.names(q=query) == ["web-shop.yaml"], query
+    for query in ("assword", "odes.Web", "hop", "Application.Web", "***", "192.0.2.8", "db_password_", '"', "+-@()~<>*", "shop none"):
+        assert ann.names(q=query) == (["web-shop.yaml"] if query == "db_password_" else []), query
+    ann.send("PUT", document, json={"name": "stall.yaml", "description": "Buys"})
+    assert ann.names(q="shop") == ann.names(q="sells") == [] and ann.names(q="stall buys db") == ["stall.yaml"]
+    ann.caller.put(f"/1/document_list/{document}", headers={"X-Template-Meta-Name": "kiosk"})
+    assert ann.names(q="stall") == [] and ann.names(q="kiosk") == ["kiosk"]
+    ann.add(document, PLAIN)
+    assert ann.names(q="password") == [] and ann.names(q="kiosk server") == ["kiosk"] == ann.names(q="password", every=True)
+
+
 def test_archives_in_and_out(ann):
     meta = b"TOSCA-Meta-File-Version: 1.1\nCSAR-Version: 1.1\nCreated-By: ann\nEntry-Definitions: main.yaml\n"
     archive = csar(main_yaml=TOPOLOGY, types_yaml=TYPES, **{"TOSCA-Metadata__TOSCA.meta": meta})

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from openstack.compute.v2 import flavor
 
 from cloudos.graffiti.models import Pool
-from cloudos.graffiti.pools import rotate
 from tests.api import graffiti
 from tests.api.graffiti import POOL
 
@@ -43,15 +42,6 @@ def test_the_secret_is_encrypted_and_never_returned(served, ann):
     answers = [ann.get("/v1/resource_pools"), ann.get(f"/1/resource_pool_list/{pool['id']}"), ann.get("/v1/jobs"), ann.get("/v1/audit")]
     assert not [answer.url for answer in answers if '"right"' in answer.text or "password" in answer.text]
     assert pool["region_id"] == "east" and pool["login"]["project_id"] == "cloudproject"
-
-
-def test_keys_rotate(served, ann):
-    pool = graffiti.discovered(served, ann)
-    vault = served.app.runtime.extra.vault
-    vault.add_key()
-    assert served.app.runtime.db.transact(lambda session: rotate(session, vault)) == 1
-    assert vault.drop_old_keys() == 1
-    assert served.as_("eve", "p1", "service", "reader").post(f"/v1/resource_pools/{pool['id']}/token").json()["token"] == "the-token"
 
 
 def test_tokens_are_for_services_and_outlive_the_pool(served, ann):

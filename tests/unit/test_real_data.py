@@ -84,3 +84,17 @@ def test_nova_and_cinder_lock_the_volumes_of_a_node_in_one_place():
     for path in ("/etc/nova/nova-compute.conf", "/etc/cinder/cinder-volume.conf"):
         assert "[os_brick]\nlock_path = /var/lib/os-brick\n" in files[path.split("/")[2]][path]["content"]
     assert files["nova"]["/var/lib/os-brick"] == files["cinder"]["/var/lib/os-brick"]
+
+
+@pytest.mark.parametrize(("service", "name"), [("eve", "credential-keys"), ("graffiti", "pool-keys")])
+def test_changed_keys_renew_what_is_encrypted_after_all_that_writes(service, name):
+    whole = next(name for name in CLOUDS if "ceilometer" in (ROOT / "inventory" / name / "cloud.yml").read_text())
+    host = compile_file(ROOT / "inventory" / whole).host("ctl1")
+    assert host.files[service][f"/etc/{service}/{name}"]["content"].startswith("${secret:service/" + service)
+    units = {unit["name"]: unit for unit in host.data["units"]}
+    order = list(units)
+    renewing = units[f"{service}-renew-keys.service"]
+    assert renewing["oneshot"] and f"/etc/{service}/{name}" in renewing["inputs"]
+    assert not [path for path in renewing["inputs"] if path.endswith(".conf")], "only other keys make it run again"
+    writers = [f"{service}-api.service", f"{service}-worker.service"]
+    assert all(order.index(one) < order.index(renewing["name"]) and f"/etc/{service}/{name}" in units[one]["inputs"] for one in writers)

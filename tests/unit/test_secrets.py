@@ -148,3 +148,21 @@ def test_killed_at_any_moment(store):
         process.wait()
         assert store.values(["database/nova"]) == known
         assert len(store.values(["pki/ctl1.crt", "pki/ctl1.key"])) == 2
+
+
+def test_keys_rotate_and_retire(store):
+    names = ["service/keystone/fernet"]
+    store.ensure(RANDOM, NOW)
+    before = store.values(spec["name"] for spec in RANDOM)
+    assert store.rotate(names, check=True) == names and store.values(names)[names[0]] == before[names[0]]
+    assert store.rotate(names) == names
+    new, old = store.values(names)[names[0]].split("\n")
+    assert old == before[names[0]] and Fernet(new.encode())
+    assert store.rotate(names) == [], "a rotation that was not finished is not begun anew"
+    assert store.ensure(RANDOM, NOW) == [], "the next run keeps both"
+    assert store.masks()[new] == store.masks()[old] == names[0]
+    assert store.retire(names, check=True) == store.retire(names) == names
+    assert store.retire(names) == []
+    assert store.values(before) == {**before, names[0]: new}
+    with pytest.raises(SecretsError, match="no secret service/none"):
+        store.rotate(["service/none"])

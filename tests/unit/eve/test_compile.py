@@ -216,15 +216,21 @@ def test_networks_are_where_their_servers_are(compiled, pools):
     """
     places = {**pools, "far": Pool("far", "openstack", {"cloud": "other"})}
     graph = compiled(side.format("a") + side.format("b"), places=places, placement={"server-a": "default", "server-b": "far"})
-    assert {one.node: one.pool for one in graph.resources.values() if one.node[-2:] in ("-a", "-b")} == {
-        f"{kind}-{end}": pool for end, pool in (("a", "default"), ("b", "far")) for kind in ("outside", "lan", "router", "server")}  # fmt: skip
+    ends = {"a": "default", "b": "far"}
+    made = {one.node: one.pool for one in graph.resources.values() if one.node[-2:] in ("-a", "-b")}
+    assert made == {f"{kind}-{end}": ends[end] for end in ends for kind in ("outside", "lan", "router", "server")}
 
 
 def test_what_a_binding_chose_goes_before_what_the_template_asks(compiled):
-    nodes = "    web: {type: cloudos.nodes.Server, capabilities: {host: {properties: {num_cpus: 1}}, os: {properties: {distribution: debian}}}}"
+    nodes = """
+        web:
+          type: cloudos.nodes.Server
+          capabilities: {host: {properties: {num_cpus: 1}}, os: {properties: {distribution: debian}}}
+    """
     used = {}
     for more in ({}, {"chosen": ["flavor", "image"]}):
         pool = Pool("default", "openstack", {"cloud": "any"}, {"flavor": "small", "image": "debian-12", **more})
-        used[bool(more)] = {name for name in compiled(nodes, places={"default": pool}).resources if name.startswith(("flavor:", "image:"))}
+        graph = compiled(nodes, places={"default": pool})
+        used[bool(more)] = {name for name in graph.resources if name.startswith(("flavor:", "image:"))}
     assert used[False] == {"flavor:vcpus=1,ram=1,disk=0", "image:os_distro=debian"}
     assert used[True] == {"flavor:name=small", "image:name=debian-12"}

@@ -1,11 +1,10 @@
-"""Where providers may be, how the SDK is led there, and keys of secrets."""
+"""Where providers may be, how the SDK is led there."""
 
 import ssl
 import tempfile
 import threading
 
 import pytest
-from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from werkzeug.serving import generate_adhoc_ssl_pair, make_server
 from werkzeug.wrappers import Response
@@ -13,7 +12,6 @@ from werkzeug.wrappers import Response
 from cloudos.graffiti.drivers import Access, DriverError, LoginFailed, drivers, guard
 from cloudos.graffiti.drivers.openstack import OpenStack
 from cloudos.graffiti.pools import OPTIONS
-from cloudos.graffiti.vault import Vault, VaultError
 
 DENIED = next(option.default for option in OPTIONS if option.name == "denied_networks")
 
@@ -41,25 +39,6 @@ def test_the_sdk_does_not_reach_a_denied_address_either():
 
 def test_the_driver_is_installed():
     assert drivers()["openstack"] is OpenStack
-
-
-def test_secrets_open_with_any_key_and_are_sealed_with_the_first(tmp_path):
-    vault = Vault(tmp_path / "keys")
-    with pytest.raises(VaultError, match="There is no key file"):
-        vault.seal({})
-    vault.add_key()
-    old = vault.seal({"password": "x"})
-    vault.add_key()
-    renewed = vault.renew(old)
-    assert vault.open(old) == vault.open(renewed) == {"password": "x"} and b"x" not in renewed[:5]
-    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
-    vault.drop_old_keys()
-    assert vault.open(renewed) == {"password": "x"}
-    with pytest.raises(VaultError, match="put the old key back"):
-        vault.open(old)
-    (tmp_path / "keys").write_bytes(Fernet.generate_key()[:-4])
-    with pytest.raises(VaultError, match="holds no Fernet keys"):
-        vault.open(renewed)
 
 
 def test_a_pool_is_trusted_by_its_own_authority():

@@ -29,7 +29,7 @@ options:
     description: Names of the playbooks, without suffix, that change a cloud.
     type: list
     elements: str
-    default: [site, patch, upgrade, rollback, remove_node, backup, restore, lab, destroy]
+    default: [site, patch, upgrade, rollback, remove_node, rotate_keys, backup, restore, lab, destroy]
     ini: [{section: run_record, key: lifecycle}]
     env: [{name: CLOUDOS_LIFECYCLE}]
 requirements:
