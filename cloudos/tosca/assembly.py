@@ -116,7 +116,7 @@ class Assembly:
         made.count = self._count(fields.get("count"), made)
         made.node_filter = fields.get("node_filter")
         if made.node_filter is not None and made.node_filter.source.modern:
-            self.checker.calls.static(made.node_filter)
+            self.checker.calls.condition(made.node_filter, "a node filter")
         needed = not SELECTED.intersection(made.directives)
         made.properties = self._assigned(fields, "properties", kind.properties, made, f"node {name}", needed)
         made.attributes = self._assigned(fields, "attributes", {**kind.properties, **kind.attributes}, made, f"node {name}", False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudos.tosca import filters, grammar
 from cloudos.tosca.documents import Document, Library
 from cloudos.tosca.functions import CONSTRAINTS, constraint_problem
-from cloudos.tosca.model import Reference
+from cloudos.tosca.model import INVALID, Reference
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import KINDS, Condition, DataType, NodeType, Property, Schema
@@ -89,7 +89,7 @@ def _condition(condition: Condition, schema: Schema, checker: Checker, seen: set
         return
     seen.add(id(condition))
     if condition.operator is None:
-        checker.calls.static(condition.node)
+        checker.calls.condition(condition.node, "a validation clause")
         return
     problems, node = checker.problems, condition.node
     if condition.operator not in CONSTRAINTS:
@@ -123,7 +123,7 @@ def _accepts(node: Node, schema: Schema, checker: Checker, operator: str) -> boo
     kept, checker.problems.found = checker.problems.found, {}
     try:
         found = checker.value(node, Schema(bare), Context(lenient=True))
-        return not checker.problems.found or isinstance(found, Reference)
+        return not checker.problems.found or (isinstance(found, Reference) and found is not INVALID)
     finally:
         checker.problems.found = kept
 

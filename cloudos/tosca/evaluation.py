@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudos.tosca import paths
-from cloudos.tosca.functions import FUNCTIONS, GRAPH, BadArguments, Call, Malformed, call_of
+from cloudos.tosca.functions import BOOLEAN, FUNCTIONS, GRAPH, BadArguments, Call, Malformed, call_of
 from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Value, unknown
 from cloudos.tosca.paths import NoSuch, Unresolved
 from cloudos.tosca.problems import Mark, nearest
@@ -233,6 +233,20 @@ class Evaluation:
             return
         for inner in call.arguments if call else _children(node):
             self.static(inner)
+
+    def condition(self, node: Node, title: str) -> None:
+        """Complain of what can never be the Boolean expression that a condition is."""
+        self.static(node)
+        try:
+            call = call_of(node)
+        except Malformed:
+            return  # told by static
+        if call is None and not isinstance(node.value, bool):
+            message = f"{title} is a condition, not {node.words()}"
+            self.problems.add("constraint.invalid", node.place, message, "Write one function, such as $and.")
+        elif call and call.name in FUNCTIONS and call.name not in BOOLEAN:
+            message = f"{title} is a condition; {call.name} gives no boolean"
+            self.problems.add("constraint.invalid", node.place, message, "Compare its result.")
 
 
 def _children(node: Node) -> list[Node]:

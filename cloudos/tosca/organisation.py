@@ -98,7 +98,7 @@ class Organisation:
             if (precondition := fields.get("precondition") or fields.get("preconditions")) is not None:
                 made.precondition = precondition.data()
                 if self.document.modern:
-                    self.checker.calls.static(precondition)
+                    self.checker.calls.condition(precondition, "a precondition")
             if (implementation := fields.get("implementation")) is not None:
                 made.implementation = self.types.definitions.implementation(implementation, self.document)
                 if "steps" in fields:

@@ -105,7 +105,7 @@ class Checker:
 
     def _wrong(self, node: Node, schema: Schema, why: str = "") -> Reference:
         message = why or f"{node.words()} ({node.text})" if node.kind == SCALAR else node.words()
-        self.problems.add("value.type", node, f"{message}; {schema.type.name} is wanted", f"Write a {schema.type.base} value.")
+        self.problems.add("value.type", node, f"{message}; {schema.type.name} is wanted", f"Write a value of type {schema.type.base}.")
         return INVALID
 
     def scalar(self, node: Node, schema: Schema, context: Context) -> Any:
