@@ -89,7 +89,7 @@ class Assembly:
         """Keynames of a template, on top of those of the template it copies."""
         fields = grammar.read(entity, node, self.problems)
         if not (source := fields.text("copy")):
-            if fields.absent("type") and "copy" not in fields:
+            if fields.absent("type") and fields.absent("copy"):
                 self.problems.add("key.missing", node.place, f"{name} lacks type", "Add type.")
             return fields
         if source not in section or source == name or section[source].get("copy") is not None:

@@ -111,9 +111,9 @@ class Behaviour:
             made.type = self._by_extension(made.file, document)
             if not loose and document.modern and (node.kind == MAP or made.type is None):
                 self.problems.add("key.missing", node.place, f"artifact {name} lacks type", "Add type.")
-        if not made.file:
+        if not made.file and ("file" in fields or fields.absent("file")):
             self.problems.add("key.missing", node.place, f"artifact {name} lacks file", "Add file.")
-        if made.checksum and not made.checksum_algorithm and document.modern:
+        if made.checksum and fields.absent("checksum_algorithm") and document.modern:
             self.problems.add("key.missing", fields["checksum"].place, "checksum without checksum_algorithm", "Add checksum_algorithm.")
         if repository := fields.get("repository"):
             made.repository = str(repository.value)
@@ -135,7 +135,8 @@ class Behaviour:
         found = {}
         for name, node in entries:
             fields = grammar.read("trigger", node, self.problems)
-            made = Trigger(name, Mark.of(node.place), fields.data("event") or fields.data("event_type"), fields.data("condition"))
+            event = fields.data("event") or fields.data("event_type")
+            made = Trigger(name, Mark.of(node.place), event, fields.data("condition"), node=node)
             action = fields.data("action")
             made.action = action if isinstance(action, list) else [action] if action is not None else []
             shown = {"event", "event_type", "condition", "action", "description", "metadata"}

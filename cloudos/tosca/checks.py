@@ -172,5 +172,13 @@ def artifacts(types: Types, checker: Checker, library: Library) -> None:
                 checker.problems.add("property.unknown", node.place, message, nearest(name, properties))
             elif isinstance(node, Node):
                 made.properties[name] = checker.value(node, properties[name].schema if name in properties else None, Context(lenient=True))
+        for name, definition in properties.items():
+            if name in made.properties:
+                continue
+            if (source := definition.fixed or definition.default) is not None:
+                made.properties[name] = checker.value(source, definition.schema, Context(lenient=True))
+            elif definition.required:
+                message = f"artifact {made.name}: required property {name} has no value"
+                checker.problems.add("value.required", made.place, message, f"Assign {name}; see {definition.place}.")
         library.artifact(made)
     types.definitions.artifacts.clear()

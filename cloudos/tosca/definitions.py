@@ -205,7 +205,7 @@ class Definitions(Behaviour):
         if node is None:
             return default
         found = bounds(node.data())
-        if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or found[0] < 0:
+        if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or not 0 <= found[0] < math.inf:
             self.problems.add(
                 "definition.invalid", node, f"{node.data()!r} is no range of counts", "Write [least, most] or [least, UNBOUNDED]."
             )

@@ -75,7 +75,7 @@ class Document:
             if local := document.own(kind, name):
                 return document, local
         prefix, colon, rest = name.partition(":")
-        if colon:
+        if colon and rest.count(":") < DEEPEST:
             for _, document in self.closure():
                 for one in document.imports:
                     if one.namespace == prefix and (found := one.document.find(kind, rest)):
@@ -185,7 +185,7 @@ class Library:
         if node is None:
             self.problems.add("version.missing", root, f"{VERSION_KEY} is missing", f"Begin with {VERSION_KEY}: tosca_2_0.")
             return None
-        text = str(node.value)
+        text = node.text if node.text is not None else node.words()
         if text not in VERSIONS and text not in PROFILES_AS_VERSIONS and not SIMPLE.fullmatch(text):
             self.problems.add("version.unknown", node, f"{VERSION_KEY} {text} is not supported", nearest(text, VERSIONS))
             return None
@@ -245,6 +245,8 @@ class Library:
             yield grammar.read("import", entry, self.problems)
 
     def _import(self, document: Document, fields: Fields) -> None:
+        if not fields and fields.node.kind != MAP and not fields.node.empty:
+            return  # of the wrong shape, which was told
         url, profile, place = fields.text("url"), fields.text("profile"), fields.node.place
         if bool(url) == bool(profile):
             rule = "key.conflict" if url else "key.missing"

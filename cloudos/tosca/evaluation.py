@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudos.tosca import paths
-from cloudos.tosca.functions import BOOLEAN, FUNCTIONS, GRAPH, BadArguments, Call, Malformed, call_of
+from cloudos.tosca.functions import BOOLEAN, FUNCTIONS, GRAPH, BadArguments, Call, Function, Malformed, call_of
 from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Value, unknown
 from cloudos.tosca.paths import NoSuch, Unresolved
 from cloudos.tosca.problems import Mark, nearest
+from cloudos.tosca.scalars import LARGEST
 from cloudos.tosca.source import Node
 from cloudos.tosca.typemodel import Property, Schema
 
@@ -109,7 +110,7 @@ class Evaluation:
         if function is None:
             return self._reference(call, arguments)
         if not any(unknown(argument) for argument in arguments):
-            return function.apply(*arguments)
+            return _bounded(function, arguments)
         known = [argument for argument in arguments if isinstance(argument, bool)]
         if call.name == "and" and False in known:
             return False
@@ -247,6 +248,17 @@ class Evaluation:
         elif call and call.name in FUNCTIONS and call.name not in BOOLEAN:
             message = f"{title} is a condition; {call.name} gives no boolean"
             self.problems.add("constraint.invalid", node.place, message, "Compare its result.")
+
+
+def _bounded(function: Function, arguments: list[Any]) -> Any:
+    """What a function gives. Raises BadArguments, also for numbers that nothing can go on with."""
+    try:
+        found = function.apply(*arguments)
+    except (ArithmeticError, ValueError) as error:
+        raise BadArguments(str(error)) from error
+    if isinstance(found, int) and abs(found) >= LARGEST:
+        raise BadArguments("the result has too many digits")
+    return found
 
 
 def _children(node: Node) -> list[Node]:

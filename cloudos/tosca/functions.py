@@ -111,11 +111,17 @@ def _length(value: Any) -> int:
 def _matches(text: Any, pattern: Any, whole: bool = False) -> bool:
     if not isinstance(text, str | int | float) or not isinstance(pattern, str):
         raise BadArguments("a pattern applies to text")
+    expression = _expression(pattern)
+    return (expression.fullmatch(str(text)) if whole else expression.search(str(text))) is not None
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """The regular expression that a text is. Raises BadArguments."""
     try:
-        found = re.fullmatch(pattern, str(text)) if whole else re.search(pattern, str(text))
-    except re.error as error:
-        raise BadArguments(f"{pattern!r} is no regular expression: {error}") from error
-    return found is not None
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        shown = pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
+        raise BadArguments(f"{shown!r} is no regular expression: {error}") from error
 
 
 def _entries(value: Any) -> list:
@@ -351,14 +357,11 @@ def constraint_problem(operator: str, argument: Any) -> str | None:
         return None if isinstance(argument, list) else "valid_values takes a list"
     if operator in ("length", "min_length", "max_length"):
         return None if _whole(argument) and argument >= 0 else f"{operator} takes a count"
-    if operator == "pattern":
-        try:
-            re.compile(str(argument))
-        except re.error as error:
-            return f"{argument!r} is no regular expression: {error}"
-    if operator == "schema":
-        try:
+    try:
+        if operator == "pattern":
+            _expression(str(argument))
+        elif operator == "schema":
             _json_schema(argument)
-        except BadArguments as error:
-            return str(error)
+    except BadArguments as error:
+        return str(error)
     return None

@@ -41,6 +41,7 @@ class Checker:
         self.problems, self.types, self.template, self.library = types.problems, types, template, library
         self.calls = Evaluation(self)
         self._state: dict[int, bool] = {}
+        self._defaults: set[int] = set()  # those that are being evaluated
 
     def of(self, value: Value) -> Any:
         """The data of a value in the template, evaluated and checked at the first asking."""
@@ -174,8 +175,12 @@ class Checker:
 
     def _absent(self, found: dict, name: str, definition: Property, node: Node, context: Context) -> None:
         source = definition.fixed or definition.default
-        if source is not None:
+        if source is not None and id(source) in self._defaults:
+            self.problems.add("function.cycle", source, f"the default of {name} contains itself", "Leave the property out of it.")
+        elif source is not None:
+            self._defaults.add(id(source))
             found[name] = self.value(source, definition.schema, Context(context.owner))
+            self._defaults.remove(id(source))
         elif definition.required and node.get(name) is None:
             self.problems.add("value.required", node.place, f"property {name} of {definition.place} has no value", f"Add {name}.")
 

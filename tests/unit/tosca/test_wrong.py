@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = Path(__file__).parent / "wrong"
 LOADED = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yml"))}
 GIVEN = LOADED.pop("given")
+ALL = [one for cases in LOADED.values() for one in cases]
 CASES = [pytest.param(one, id=f"{name}-{number}") for name, cases in LOADED.items() for number, one in enumerate(cases, 1)]
 OPENED: list[str] | None = None  # what is opened or connected to while it is a list
 
@@ -73,7 +74,7 @@ def test_wrong(case, tmp_path):
 
 @pytest.mark.parametrize("name", LOADED)
 def test_every_class_has_thirty_mistakes_of_many_versions(name):
-    texts = {composed(case) for case in LOADED[name]}
+    texts = {(composed(case), str(case.get("inputs"))) for case in LOADED[name]}
     assert len(texts) == len(LOADED[name]) >= 30
     assert len({str(case["of"]) for case in LOADED[name] if "of" in case}) == 5, "1.0 to 1.3 and 2.0"
 
