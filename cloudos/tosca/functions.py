@@ -73,6 +73,8 @@ def literal(node: Node) -> Any:
 
 def _pair(left: Any, right: Any) -> tuple[Any, Any]:
     """Two values made comparable: text becomes what the other one is. Raises BadArguments."""
+    if type(left) is type(right) and left is not None:
+        return left, right
     for kind in (Quantity, Version, Moment):
         if isinstance(left, kind) and not isinstance(right, kind):
             right = left.coerce(right)

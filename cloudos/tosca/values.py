@@ -41,6 +41,7 @@ class Checker:
         self.problems, self.types, self.template, self.library = types.problems, types, template, library
         self.calls = Evaluation(self)
         self._state: dict[int, bool] = {}
+        self._constraints: dict[tuple[int, str | None], bool] = {}
         self._defaults: set[int] = set()  # those that are being evaluated
 
     def of(self, value: Value) -> Any:
@@ -189,8 +190,11 @@ class Checker:
     def _conditions(self, node: Node, data: Any, schema: Schema, context: Context) -> None:
         if schema.type.base == "scalar" and isinstance(data, Reference):
             return
-        for condition in [*schema.type.conditions, *(one for one in schema.conditions if one not in schema.type.conditions)]:
-            about = replace(context, value=(data, schema), typed=True, final=False)
+        conditions = schema.type.conditions
+        if schema.conditions:
+            conditions = [*conditions, *(one for one in schema.conditions if one not in conditions)]
+        about = Context(context.owner, context.inputs, (data, schema), True, False, context.lenient) if conditions else context
+        for condition in conditions:
             if self.holds(condition, about) is False:
                 shown = condition.operator or "validation"
                 message = f"{_short(data)} does not satisfy {shown} {_short(condition.node.data())}"
@@ -206,13 +210,22 @@ class Checker:
         return found if isinstance(found, bool) else None
 
     def _operator(self, condition: Condition, context: Context) -> Any:
-        if condition.operator not in CONSTRAINTS or constraint_problem(condition.operator, condition.node.data()):
+        if not self._sound(condition):
             return None  # told where it is defined
         argument = self.value(condition.node, None, context)
         data, schema = context.value or (None, None)
         if unknown(data) or unknown(argument):
             return None
         return CONSTRAINTS[condition.operator](self.typed(data, schema), argument)
+
+    def _sound(self, condition: Condition) -> bool:
+        """Whether a constraint of 1.x means something; looked at once, however many values it is asked about."""
+        key = (id(condition.node), condition.operator)  # elements live as long as their document
+        found = self._constraints.get(key)
+        if found is None:
+            found = condition.operator in CONSTRAINTS and not constraint_problem(condition.operator, condition.node.data())
+            self._constraints[key] = found
+        return found
 
     def typed(self, data: Any, schema: Schema | None) -> Any:
         """A value as what it compares as: a version, a time, a quantity."""
