@@ -8,13 +8,14 @@ from typing import Any
 
 from cloudos.tosca import grammar
 from cloudos.tosca.documents import Document
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Capability, NodeTemplate, Reference, Relationship, Requirement, Value
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node, Source
 from cloudos.tosca.typemodel import Interface, NodeType, Operation, Property
 from cloudos.tosca.types import Types
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 DIRECTIVES = {True: {"create", "select", "substitute"}, False: {"select", "selectable", "substitute", "substitutable"}}
 SCOPES = {"internal", "external"}

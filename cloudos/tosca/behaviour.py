@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudos.tosca import grammar
-from cloudos.tosca.documents import Document
+from cloudos.tosca.documents import Document, Names
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node
 from cloudos.tosca.typemodel import Artifact, Implementation, Interface, Operation, Trigger
-
-if TYPE_CHECKING:
-    from cloudos.tosca.types import Types
 
 NAMED_INTERFACES = {
     "Standard": "tosca.interfaces.node.lifecycle.Standard",
@@ -24,7 +21,7 @@ Entries = list[tuple[str, Node]]
 class Behaviour:
     """Makes interfaces, operations, artifacts and triggers; `properties` is definitions.Definitions' own."""
 
-    def __init__(self, types: Types):
+    def __init__(self, types: Names):
         self.types, self.problems = types, types.problems
         self.artifacts: list[Artifact] = []
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cloudos.tosca import filters, grammar
 from cloudos.tosca.documents import Document, Library
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.functions import CONSTRAINTS, constraint_problem
 from cloudos.tosca.model import INVALID, Reference
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import KINDS, Condition, DataType, NodeType, Property, Schema
 from cloudos.tosca.types import Types
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 SIZED = {"string", "list", "map", "complex", "any"}
 ORDERED = {"integer", "float", "string", "timestamp", "version", "scalar", "any"}

@@ -6,10 +6,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from cloudos.tosca import grammar
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.problems import Mark, Problems, nearest
+from cloudos.tosca.problems import Mark, Place, Problems, nearest
 from cloudos.tosca.resolver import Location, Refused, Resolver
 from cloudos.tosca.source import LIST, MAP, Limits, Node, Source, parse
 from cloudos.tosca.typemodel import KINDS, Artifact
@@ -102,6 +103,27 @@ class Document:
     def repository(self, name: str) -> Node | None:
         """The definition of a repository."""
         return next((node for _, one in self.closure() for key, node in one.fields.entries("repositories") if key == name), None)
+
+
+class Names(Protocol):
+    """What definitions ask of the types that they name; types.Types answers. Kinds are those of typemodel.KINDS."""
+
+    problems: Problems
+
+    def get(self, kind: str, name: str, document: Document, place: Place) -> Any:
+        """The type of a name, None with the problem told."""
+
+    def known(self, kind: str, name: str, document: Document, place: Place | None = None) -> Any:
+        """The type of a name, or None."""
+
+    def shell(self, kind: str, name: str, document: Document) -> Any:
+        """The type that a document defines, without its content."""
+
+    def fill(self, made: Any) -> Any:
+        """That type with its content."""
+
+    def names(self, kind: str, fields: Fields, key: str, document: Document, inherited: list | None) -> list | None:
+        """The types in a list of names, which only narrow what is inherited."""
 
 
 class Library:

@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from cloudos.tosca import paths
+from cloudos.tosca.documents import Library
 from cloudos.tosca.functions import BOOLEAN, FUNCTIONS, GRAPH, BadArguments, Call, Function, Malformed, call_of
-from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Value, unknown
+from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Template, Value, unknown
 from cloudos.tosca.paths import NoSuch, Unresolved
-from cloudos.tosca.problems import Mark, nearest
+from cloudos.tosca.problems import Mark, Problems, nearest
 from cloudos.tosca.scalars import LARGEST
 from cloudos.tosca.source import Node
 from cloudos.tosca.typemodel import Property, Schema
+from cloudos.tosca.types import Types
 
-if TYPE_CHECKING:
-    from cloudos.tosca.values import Checker, Context
+
+@dataclass(frozen=True)
+class Context:
+    """Where a value stands: what SELF is, further inputs (of a workflow), and the value that a condition is about."""
+
+    owner: Any = None
+    inputs: dict[str, Property] = field(default_factory=dict)
+    value: tuple[Any, Schema | None] | None = None
+    typed: bool = False  # whether versions, times and quantities are compared as such
+    final: bool = False  # whether data was evaluated already, so that "$" in it means nothing
+    lenient: bool = False  # whether what cannot be found is unknown instead of wrong (filters on candidates)
+
+
+class Values(Protocol):
+    """What functions ask of the template's values; values.Checker answers."""
+
+    problems: Problems
+    types: Types
+    template: Template
+    library: Library
+
+    def of(self, value: Value) -> Any:
+        """The data of a value in the template."""
+
+    def value(self, node: Node, schema: Schema | None, context: Context) -> Any:
+        """Data of an element."""
+
+    def typed(self, data: Any, schema: Schema | None) -> Any:
+        """A value as what it compares as."""
 
 
 class Evaluation:
     """The functions of one template."""
 
-    def __init__(self, checker: Checker):
+    def __init__(self, checker: Values):
         self.checker, self.problems, self.template = checker, checker.problems, checker.template
         self.graph: dict[str, Callable[[Call, Context], Any]] = {
             "get_input": self.get_input,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.functions import CONSTRAINTS, BadArguments, constraint_problem
 from cloudos.tosca.model import NodeTemplate, Reference, Relationship, Value
 from cloudos.tosca.problems import Problems, nearest
 from cloudos.tosca.source import LIST, MAP, Node
 from cloudos.tosca.typemodel import Condition
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 
 def failure(filters: list[Node], relation: Relationship, checker: Checker) -> str | None:

@@ -13,13 +13,13 @@ from typing import Any
 
 from cloudos.tosca import filters, grammar
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Capability, NodeTemplate, Relationship, Requirement
 from cloudos.tosca.paths import is_hosted_on
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import CapabilityDefinition
-from cloudos.tosca.values import Context
 
 SHOWN = 20  # candidates that are told, of those that fit and of those that do not
 COMPARISONS = 500_000  # some seconds; a template that needs more is told to name its targets

@@ -6,12 +6,12 @@ from typing import Any
 
 from cloudos.tosca import grammar
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Group, NodeTemplate, Policy, Reference, Step, Workflow
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node
 from cloudos.tosca.typemodel import Interface, Property, RelationshipType, Trigger
-from cloudos.tosca.values import Context
 
 STANDARD_WORKFLOWS = {"deploy", "undeploy"}
 ACTIVITIES = {"delegate": "workflow", "set_state": "state", "call_operation": "operation", "inline": "workflow"}

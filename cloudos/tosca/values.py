@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from cloudos.tosca import scalars
 from cloudos.tosca.documents import Library
-from cloudos.tosca.evaluation import Evaluation
+from cloudos.tosca.evaluation import Context, Evaluation
 from cloudos.tosca.functions import CONSTRAINTS, BadArguments, Malformed, call_of, constraint_problem, literal
 from cloudos.tosca.model import INVALID, Reference, Template, Value, unknown
 from cloudos.tosca.problems import nearest
@@ -20,18 +20,6 @@ from cloudos.tosca.typemodel import Condition, Property, Schema
 from cloudos.tosca.types import STRING, Types
 
 TEXTUAL = {"string", "version", "timestamp", "scalar", "bytes"}
-
-
-@dataclass(frozen=True)
-class Context:
-    """Where a value stands: what SELF is, further inputs (of a workflow), and the value that a condition is about."""
-
-    owner: Any = None
-    inputs: dict[str, Property] = field(default_factory=dict)
-    value: tuple[Any, Schema | None] | None = None
-    typed: bool = False  # whether versions, times and quantities are compared as such
-    final: bool = False  # whether data was evaluated already, so that "$" in it means nothing
-    lenient: bool = False  # whether what cannot be found is unknown instead of wrong (filters on candidates)
 
 
 class Checker:
