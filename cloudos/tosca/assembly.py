@@ -45,10 +45,13 @@ class Assembly:
         for name, definition in template.definitions.items():
             if given and name in given:
                 template.inputs[name] = self._given(definition, given[name])
-            elif (node := definition.fixed or definition.default) is not None:
-                template.inputs[name] = self.checker.value(node, definition.schema, Context())
+            elif definition.fixed or definition.default:
+                self.checker.pending[name] = definition
             elif given is not None and definition.required:
                 self.problems.add("input.missing", definition.place, f"input {name} has no value", f"Give it with -i {name}=VALUE.")
+
+        for name in list(self.checker.pending):
+            self.checker.settle(name)
 
     def _given(self, definition: Property, value: Any) -> Any:
         """A given value, checked; what is wrong with it is told of the input's definition, by its own rule."""

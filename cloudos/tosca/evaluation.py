@@ -44,6 +44,9 @@ class Values(Protocol):
     def value(self, node: Node, schema: Schema | None, context: Context) -> Any:
         """Data of an element."""
 
+    def settle(self, name: str) -> None:
+        """Evaluate the default of an input, if that was not done yet."""
+
     def typed(self, data: Any, schema: Schema | None) -> Any:
         """A value as what it compares as."""
 
@@ -158,6 +161,7 @@ class Evaluation:
         definition = definitions.get(name)
         if definition is None:
             raise NoSuch(f"{name} is no input", nearest(name, definitions))
+        self.checker.settle(name)
         if name in context.inputs or name not in self.template.inputs:
             data: Any = self._reference(call, [name], definition.schema)
         else:

@@ -29,6 +29,8 @@ class Checker:
         self.problems, self.types, self.template, self.library = types.problems, types, template, library
         self.calls = Evaluation(self)
         self._state: dict[int, bool] = {}
+        self.pending: dict[str, Property] = {}  # inputs whose defaults are not evaluated yet
+        self._settling: set[str] = set()
         self._constraints: dict[tuple[int, str | None], bool] = {}
         self._defaults: set[int] = set()  # those that are being evaluated
 
@@ -49,6 +51,21 @@ class Checker:
             self.problems.add("function.cycle", value.place, message, "Give one of the values in the circle.")
             value.value = INVALID
         return value.value
+
+    def settle(self, name: str) -> None:
+        """Evaluate the default of an input, which may ask for other inputs; one that asks for itself has none."""
+        definition = self.pending.get(name)
+        if definition is None:
+            return
+        node = definition.fixed or definition.default
+        if name in self._settling:
+            self.problems.add("function.cycle", node, f"the default of input {name} depends on itself", "Give a value.")
+            self.template.inputs[name] = INVALID
+            return
+        self._settling.add(name)
+        data = self.value(node, definition.schema, Context())
+        self.template.inputs.setdefault(name, data)
+        self.pending.pop(name, None)
 
     def value(self, node: Node, schema: Schema | None, context: Context) -> Any:
         """Data of an element, evaluated and, when there is a schema, checked."""
