@@ -12,6 +12,7 @@ from oslo_log import log
 from cloudos import home
 from cloudos.eden import policy, vault
 from cloudos.eden.db import OWN_MIGRATIONS, Database, current, sync
+from cloudos.eden.jobs import queue, store
 from cloudos.eden.limits import Quotas, Rate
 from cloudos.eden.service import Service
 
@@ -20,9 +21,6 @@ class Runtime:
     """The parts that handlers and works use. Make it after a fork: connections do not survive one."""
 
     def __init__(self, service: Service, conf: cfg.ConfigOpts):
-        # Jobs know the runtime, for their works; so they are imported where they are made.
-        from cloudos.eden.jobs import queue, store
-
         self.service, self.conf = service, conf
         self.db = Database(conf)
         self.enforcer = policy.enforcer(service, conf)

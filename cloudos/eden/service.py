@@ -1,20 +1,18 @@
-"""What a service is to Eden: names, a table of routes, schemas, works of jobs, quotas, migrations."""
+"""What a service is to Eden: names, a table of routes, schemas, works of jobs, quotas, migrations.
+
+What Eden gives to a service's functions (call.Call, jobs.run.Run, runtime.Runtime) is made with this, and so is not known here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oslo_config import cfg
+from sqlalchemy.orm import Session
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from cloudos.eden.call import Call
-    from cloudos.eden.jobs.run import Run
-    from cloudos.eden.runtime import Runtime
-    from cloudos.eden.vault import Sealed
+from cloudos.eden.vault import Sealed
 
 JSON = "application/json"
 ROLES = ("reader", "member", "architect", "admin")
@@ -36,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """One line of the table: a verb and a path, who may, what comes in, what goes out, and who does it.
+    """One line of the table: a verb and a path, who may, what comes in, what goes out, and who does it: a handler of a call.Call.
 
     role: the least role for it, or None for everybody, without a token. `policy` is the rule's name behind the colon.
     query: name -> schema; those in `needs` must be there. body: schema of a JSON body; `takes` names other media types, whose
@@ -46,7 +44,7 @@ class Route:
 
     verb: str
     path: str
-    handler: Callable[[Call], Answer | dict | None]
+    handler: Callable[[Any], Answer | dict | None]
     policy: str
     summary: str
     role: str | None = "reader"
@@ -68,14 +66,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Work:
-    """What a job of one kind does. `run` gets a Run and returns a JSON result; an exception fails the job.
+    """What a job of one kind does. `run` gets a jobs.run.Run and returns a JSON result; an exception fails the job.
 
     cancelled: called after a cancel was noticed, to tidy up. timeout: seconds until the watchdog cancels it.
     again: called in the transaction of a retry or resume with the job; raises Conflict where something is in the way.
     """
 
-    run: Callable[[Run], Any]
-    cancelled: Callable[[Run], None] | None = None
+    run: Callable[[Any], Any]
+    cancelled: Callable[[Any], None] | None = None
     timeout: float = 86400
     again: Callable[[Session, Any], None] | None = None
 
@@ -94,7 +92,7 @@ class Service:
     """A service made with Eden. `migrations`: its folder of Alembic revisions, as package:directory.
 
     options: its own oslo.config options by group. sealed: what it keeps encrypted, with the keys of `runtime.vault`.
-    start: called once for each process with the runtime.
+    start: called once for each process with the runtime.Runtime.
     """
 
     name: str
@@ -110,7 +108,7 @@ class Service:
     problems: Sequence[type] = ()
     sealed: Sealed | None = None
     description: str = ""
-    start: Callable[[Runtime], Any] | None = None
+    start: Callable[[Any], Any] | None = None
 
 
 def ref(name: str) -> dict[str, str]:

@@ -7,20 +7,77 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cloudos.eve.expressions import ExpressionError, empty, evaluate
 
 if TYPE_CHECKING:
-    from cloudos.eve.compile import Compiler
+    from cloudos.eve.graph import Resource
     from cloudos.eve.provider import Pool
-    from cloudos.tosca.model import NodeTemplate, Relationship
+    from cloudos.tosca.model import NodeTemplate, Relationship, Template
+
+
+class Compilation(Protocol):
+    """The whole of which instances, links, values and operations are parts, as these see it; compile.Compiler is it."""
+
+    template: Template
+    topology: str
+    resources: dict[str, Resource]
+    relationships: list[Relationship]
+
+    def problem(self, thing: Any, message: str, mend: str) -> None:
+        """Something stands in the way of a deployment."""
+
+    def position(self, node: NodeTemplate) -> int:
+        """Place of a node in the template."""
+
+    def pool_of(self, node: NodeTemplate) -> Pool:
+        """Where the node's resources are."""
+
+    def entry_of(self, node: NodeTemplate) -> Mapping[str, Any]:
+        """The mapping's entry for the node's type."""
+
+    def link_entry(self, relationship: Relationship, source: Instance) -> Mapping[str, Any]:
+        """The mapping's entry for a relationship type."""
+
+    def count(self, node: NodeTemplate) -> dict[str, Any]:
+        """How many instances a node has, and may have."""
+
+    def instances(self, node: NodeTemplate) -> list[Instance]:
+        """All instances of a node."""
+
+    def peers(self, instance: Instance, node: NodeTemplate) -> list[Instance]:
+        """The instances of another node that an instance has to do with."""
+
+    def outgoing(self, instance: Instance) -> list[Link]:
+        """Links from an instance."""
+
+    def incoming(self, instance: Instance) -> list[Link]:
+        """Links to an instance."""
+
+    def belonging(self, instance: Instance) -> set[str]:
+        """Names of all resources of an instance and of its links."""
+
+    def values(self, values: Mapping[str, Any], instance: Instance, link: Link | None = None) -> dict[str, Any]:
+        """Data of values in the template."""
+
+    def file(self, artifact: Any) -> str:
+        """Name of an artifact's file."""
+
+    def policies_on(self, node: NodeTemplate, kind: str) -> list[Any]:
+        """Policies of a type on a node."""
+
+    def login_key_in(self, pool: Pool) -> Any:
+        """A reference to Eve's own key pair in a pool."""
+
+    def use(self, pool: Pool, node: str, kind: str, **wanted: Any) -> Any:
+        """A reference to something that exists in the pool."""
 
 
 class Owner:
     """What has resources of its own: an instance of a node, or a link between two. Entries are those of the mapping."""
 
-    compiler: Compiler
+    compiler: Compilation
     entry: Mapping[str, Any]
     pool: Pool
     name: str
@@ -68,7 +125,7 @@ class Owner:
 class Instance(Owner):
     """One of the instances of a node, counted from 0."""
 
-    def __init__(self, compiler: Compiler, node: NodeTemplate, index: int):
+    def __init__(self, compiler: Compilation, node: NodeTemplate, index: int):
         self.compiler, self.template, self.index = compiler, node, index
         self.name = node.name if index == 0 else f"{node.name}-{index + 1}"
         self.pool = compiler.pool_of(node)
@@ -140,7 +197,7 @@ class Instance(Owner):
 class Link(Owner):
     """A relationship between two instances."""
 
-    def __init__(self, compiler: Compiler, relationship: Relationship, source: Instance, target: Instance):
+    def __init__(self, compiler: Compilation, relationship: Relationship, source: Instance, target: Instance):
         self.compiler, self.relationship, self.source, self.target = compiler, relationship, source, target
         self.requirement = relationship.requirement
         self.pool = source.pool

@@ -12,10 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudos.eve.graph import OPERATION, Resource
-from cloudos.eve.instances import Instance, Link
+from cloudos.eve.instances import Compilation, Instance, Link
 
 if TYPE_CHECKING:
-    from cloudos.eve.compile import Compiler
     from cloudos.tosca.typemodel import Interface, Operation
 
 BEFORE_CONFIGURE = (("pre_configure_source", "source"), ("pre_configure_target", "target"))
@@ -26,7 +25,7 @@ ANSIBLE = (".yml", ".yaml")
 ORCHESTRATOR = "ORCHESTRATOR"
 
 
-def add(compiler: Compiler) -> None:
+def add(compiler: Compilation) -> None:
     """Add the operations of all nodes to the compiler's resources."""
     ends: dict[str, list[str]] = {}  # instance -> names of its last operations
     for node in sorted(compiler.template.nodes.values(), key=_Depth(compiler)):
@@ -37,14 +36,17 @@ def add(compiler: Compiler) -> None:
 class _Depth:
     """Sorts nodes so that what a node requires comes before it; a circle is cut where it is met."""
 
-    def __init__(self, compiler: Compiler):
-        self.compiler, self.known = compiler, {}
+    def __init__(self, compiler: Compilation):
+        self.known: dict[str, int] = {}
+        self.targets: dict[str, list[Any]] = {}
+        for link in compiler.relationships:
+            self.targets.setdefault(link.source.name, []).append(link.target)
 
     def __call__(self, node: Any) -> int:
         open_nodes = [node]
         while open_nodes:
             one = open_nodes[-1]
-            below = [link.target for link in self.compiler._by_source.get(one.name, ())]
+            below = self.targets.get(one.name, [])
             ahead = [target for target in below if target.name not in self.known and target not in open_nodes]
             if ahead:
                 open_nodes.append(ahead[0])
@@ -57,7 +59,7 @@ class _Depth:
 class _Lifecycle:
     """The operations of one instance, one after another."""
 
-    def __init__(self, compiler: Compiler, instance: Instance, ends: Mapping[str, list[str]]):
+    def __init__(self, compiler: Compilation, instance: Instance, ends: Mapping[str, list[str]]):
         self.compiler, self.instance = compiler, instance
         self.links = [link for link in compiler.outgoing(instance) if link.entry.get("order") != "before"]
         self.before = {name for link in self.links for name in ends.get(link.target.name, ())}

@@ -10,8 +10,7 @@ from cloudos.tosca import paths
 from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Value
 
 if TYPE_CHECKING:
-    from cloudos.eve.compile import Compiler
-    from cloudos.eve.instances import Instance, Link
+    from cloudos.eve.instances import Compilation, Instance, Link
 
 TEXTS = ("concat", "join", "token")
 ADDRESSES = {"ip_address": "private_address"}  # an endpoint's address is that of its host
@@ -20,7 +19,7 @@ ADDRESSES = {"ip_address": "private_address"}  # an endpoint's address is that o
 class Values:
     """Translates the values of one template."""
 
-    def __init__(self, compiler: Compiler):
+    def __init__(self, compiler: Compilation):
         self.compiler, self.template = compiler, compiler.template
         self.modern = self.template.version == "tosca_2_0"
 

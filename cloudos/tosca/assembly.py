@@ -8,13 +8,14 @@ from typing import Any
 
 from cloudos.tosca import grammar
 from cloudos.tosca.documents import Document
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Capability, NodeTemplate, Reference, Relationship, Requirement, Value
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node, Source
 from cloudos.tosca.typemodel import Interface, NodeType, Operation, Property
 from cloudos.tosca.types import Types
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 DIRECTIVES = {True: {"create", "select", "substitute"}, False: {"select", "selectable", "substitute", "substitutable"}}
 SCOPES = {"internal", "external"}
@@ -44,10 +45,13 @@ class Assembly:
         for name, definition in template.definitions.items():
             if given and name in given:
                 template.inputs[name] = self._given(definition, given[name])
-            elif (node := definition.fixed or definition.default) is not None:
-                template.inputs[name] = self.checker.value(node, definition.schema, Context())
+            elif definition.fixed or definition.default:
+                self.checker.pending[name] = definition
             elif given is not None and definition.required:
                 self.problems.add("input.missing", definition.place, f"input {name} has no value", f"Give it with -i {name}=VALUE.")
+
+        for name in list(self.checker.pending):
+            self.checker.settle(name)
 
     def _given(self, definition: Property, value: Any) -> Any:
         """A given value, checked; what is wrong with it is told of the input's definition, by its own rule."""
@@ -89,7 +93,7 @@ class Assembly:
         """Keynames of a template, on top of those of the template it copies."""
         fields = grammar.read(entity, node, self.problems)
         if not (source := fields.text("copy")):
-            if fields.absent("type") and "copy" not in fields:
+            if fields.absent("type") and fields.absent("copy"):
                 self.problems.add("key.missing", node.place, f"{name} lacks type", "Add type.")
             return fields
         if source not in section or source == name or section[source].get("copy") is not None:
@@ -116,7 +120,7 @@ class Assembly:
         made.count = self._count(fields.get("count"), made)
         made.node_filter = fields.get("node_filter")
         if made.node_filter is not None and made.node_filter.source.modern:
-            self.checker.calls.static(made.node_filter)
+            self.checker.calls.condition(made.node_filter, "a node filter")
         needed = not SELECTED.intersection(made.directives)
         made.properties = self._assigned(fields, "properties", kind.properties, made, f"node {name}", needed)
         made.attributes = self._assigned(fields, "attributes", {**kind.properties, **kind.attributes}, made, f"node {name}", False)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudos.tosca import grammar
-from cloudos.tosca.documents import Document
+from cloudos.tosca.documents import Document, Names
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node
 from cloudos.tosca.typemodel import Artifact, Implementation, Interface, Operation, Trigger
-
-if TYPE_CHECKING:
-    from cloudos.tosca.types import Types
 
 NAMED_INTERFACES = {
     "Standard": "tosca.interfaces.node.lifecycle.Standard",
@@ -24,7 +21,7 @@ Entries = list[tuple[str, Node]]
 class Behaviour:
     """Makes interfaces, operations, artifacts and triggers; `properties` is definitions.Definitions' own."""
 
-    def __init__(self, types: Types):
+    def __init__(self, types: Names):
         self.types, self.problems = types, types.problems
         self.artifacts: list[Artifact] = []
 
@@ -111,9 +108,9 @@ class Behaviour:
             made.type = self._by_extension(made.file, document)
             if not loose and document.modern and (node.kind == MAP or made.type is None):
                 self.problems.add("key.missing", node.place, f"artifact {name} lacks type", "Add type.")
-        if not made.file:
+        if not made.file and ("file" in fields or fields.absent("file")):
             self.problems.add("key.missing", node.place, f"artifact {name} lacks file", "Add file.")
-        if made.checksum and not made.checksum_algorithm and document.modern:
+        if made.checksum and fields.absent("checksum_algorithm") and document.modern:
             self.problems.add("key.missing", fields["checksum"].place, "checksum without checksum_algorithm", "Add checksum_algorithm.")
         if repository := fields.get("repository"):
             made.repository = str(repository.value)
@@ -135,7 +132,8 @@ class Behaviour:
         found = {}
         for name, node in entries:
             fields = grammar.read("trigger", node, self.problems)
-            made = Trigger(name, Mark.of(node.place), fields.data("event") or fields.data("event_type"), fields.data("condition"))
+            event = fields.data("event") or fields.data("event_type")
+            made = Trigger(name, Mark.of(node.place), event, fields.data("condition"), node=node)
             action = fields.data("action")
             made.action = action if isinstance(action, list) else [action] if action is not None else []
             shown = {"event", "event_type", "condition", "action", "description", "metadata"}

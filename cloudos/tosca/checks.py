@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cloudos.tosca import filters, grammar
 from cloudos.tosca.documents import Document, Library
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.functions import CONSTRAINTS, constraint_problem
-from cloudos.tosca.model import Reference
+from cloudos.tosca.model import INVALID, Reference
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import KINDS, Condition, DataType, NodeType, Property, Schema
 from cloudos.tosca.types import Types
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 SIZED = {"string", "list", "map", "complex", "any"}
 ORDERED = {"integer", "float", "string", "timestamp", "version", "scalar", "any"}
@@ -89,7 +90,7 @@ def _condition(condition: Condition, schema: Schema, checker: Checker, seen: set
         return
     seen.add(id(condition))
     if condition.operator is None:
-        checker.calls.static(condition.node)
+        checker.calls.condition(condition.node, "a validation clause")
         return
     problems, node = checker.problems, condition.node
     if condition.operator not in CONSTRAINTS:
@@ -123,7 +124,7 @@ def _accepts(node: Node, schema: Schema, checker: Checker, operator: str) -> boo
     kept, checker.problems.found = checker.problems.found, {}
     try:
         found = checker.value(node, Schema(bare), Context(lenient=True))
-        return not checker.problems.found or isinstance(found, Reference)
+        return not checker.problems.found or (isinstance(found, Reference) and found is not INVALID)
     finally:
         checker.problems.found = kept
 
@@ -172,5 +173,13 @@ def artifacts(types: Types, checker: Checker, library: Library) -> None:
                 checker.problems.add("property.unknown", node.place, message, nearest(name, properties))
             elif isinstance(node, Node):
                 made.properties[name] = checker.value(node, properties[name].schema if name in properties else None, Context(lenient=True))
+        for name, definition in properties.items():
+            if name in made.properties:
+                continue
+            if (source := definition.fixed or definition.default) is not None:
+                made.properties[name] = checker.value(source, definition.schema, Context(lenient=True))
+            elif definition.required:
+                message = f"artifact {made.name}: required property {name} has no value"
+                checker.problems.add("value.required", made.place, message, f"Assign {name}; see {definition.place}.")
         library.artifact(made)
     types.definitions.artifacts.clear()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudos.tosca import grammar
 from cloudos.tosca.behaviour import Behaviour, Entries
-from cloudos.tosca.documents import Document
+from cloudos.tosca.documents import Document, Names
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.scalars import bounds
@@ -21,9 +21,6 @@ from cloudos.tosca.typemodel import (
     Schema,
 )
 
-if TYPE_CHECKING:
-    from cloudos.tosca.types import Types
-
 # Until 1.2, a property that is defined again has its new constraints only; from 1.3 on constraints add up.
 REPLACING = {"tosca_simple_profile_for_nfv_1_0_0", *(f"tosca_simple_yaml_1_{minor}" for minor in range(3))}
 DEFINING = {"type", "default", "value", "mapping", "required", "validation", "constraints", "entry_schema", "key_schema"}
@@ -32,7 +29,7 @@ DEFINING = {"type", "default", "value", "mapping", "required", "validation", "co
 class Definitions(Behaviour):
     """Makes definitions of elements, on top of those that are inherited."""
 
-    def __init__(self, types: Types):
+    def __init__(self, types: Names):
         super().__init__(types)
         self.checked: list[tuple[Property, Document]] = []  # whose defaults and conditions are checked when all is there
         self.symbolic: list[tuple[RequirementDefinition, Node]] = []
@@ -177,9 +174,9 @@ class Definitions(Behaviour):
             self._only_known(fields.entries(section), base, f"{kind.name if kind else name}", entity, document)
             setattr(made, section, self.properties(fields.entries(section), base, document, entity))
         upper = same or kind
-        made.sources = self.types.names("node", fields, "valid_source_node_types", _Of(document), upper.sources if upper else None)
+        made.sources = self.types.names("node", fields, "valid_source_node_types", document, upper.sources if upper else None)
         made.relationships = self.types.names(
-            "relationship", fields, "valid_relationship_types", _Of(document), upper.relationships if upper else None
+            "relationship", fields, "valid_relationship_types", document, upper.relationships if upper else None
         )
         made.least, made.most = self.range(fields.get("occurrences"), (above.least, above.most) if above else (0, math.inf))
         return made
@@ -205,7 +202,7 @@ class Definitions(Behaviour):
         if node is None:
             return default
         found = bounds(node.data())
-        if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or found[0] < 0:
+        if found is None or any(isinstance(bound, float) and bound != math.inf for bound in found) or not 0 <= found[0] < math.inf:
             self.problems.add(
                 "definition.invalid", node, f"{node.data()!r} is no range of counts", "Write [least, most] or [least, UNBOUNDED]."
             )
@@ -267,10 +264,3 @@ class Definitions(Behaviour):
             self.symbolic.append((made, node))
         else:
             self.types.get("capability", node.value, document, node)
-
-
-class _Of:
-    """Stands for a type where only its document matters."""
-
-    def __init__(self, document: Document):
-        self.document = document

@@ -6,10 +6,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from cloudos.tosca import grammar
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.problems import Mark, Problems, nearest
+from cloudos.tosca.problems import Mark, Place, Problems, nearest
 from cloudos.tosca.resolver import Location, Refused, Resolver
 from cloudos.tosca.source import LIST, MAP, Limits, Node, Source, parse
 from cloudos.tosca.typemodel import KINDS, Artifact
@@ -75,7 +76,7 @@ class Document:
             if local := document.own(kind, name):
                 return document, local
         prefix, colon, rest = name.partition(":")
-        if colon:
+        if colon and rest.count(":") < DEEPEST:
             for _, document in self.closure():
                 for one in document.imports:
                     if one.namespace == prefix and (found := one.document.find(kind, rest)):
@@ -102,6 +103,27 @@ class Document:
     def repository(self, name: str) -> Node | None:
         """The definition of a repository."""
         return next((node for _, one in self.closure() for key, node in one.fields.entries("repositories") if key == name), None)
+
+
+class Names(Protocol):
+    """What definitions ask of the types that they name; types.Types answers. Kinds are those of typemodel.KINDS."""
+
+    problems: Problems
+
+    def get(self, kind: str, name: str, document: Document, place: Place) -> Any:
+        """The type of a name, None with the problem told."""
+
+    def known(self, kind: str, name: str, document: Document, place: Place | None = None) -> Any:
+        """The type of a name, or None."""
+
+    def shell(self, kind: str, name: str, document: Document) -> Any:
+        """The type that a document defines, without its content."""
+
+    def fill(self, made: Any) -> Any:
+        """That type with its content."""
+
+    def names(self, kind: str, fields: Fields, key: str, document: Document, inherited: list | None) -> list | None:
+        """The types in a list of names, which only narrow what is inherited."""
 
 
 class Library:
@@ -185,7 +207,7 @@ class Library:
         if node is None:
             self.problems.add("version.missing", root, f"{VERSION_KEY} is missing", f"Begin with {VERSION_KEY}: tosca_2_0.")
             return None
-        text = str(node.value)
+        text = node.text if node.text is not None else node.words()
         if text not in VERSIONS and text not in PROFILES_AS_VERSIONS and not SIMPLE.fullmatch(text):
             self.problems.add("version.unknown", node, f"{VERSION_KEY} {text} is not supported", nearest(text, VERSIONS))
             return None
@@ -245,6 +267,8 @@ class Library:
             yield grammar.read("import", entry, self.problems)
 
     def _import(self, document: Document, fields: Fields) -> None:
+        if not fields and fields.node.kind != MAP and not fields.node.empty:
+            return  # of the wrong shape, which was told
         url, profile, place = fields.text("url"), fields.text("profile"), fields.node.place
         if bool(url) == bool(profile):
             rule = "key.conflict" if url else "key.missing"

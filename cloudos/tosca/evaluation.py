@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from cloudos.tosca import paths
-from cloudos.tosca.functions import FUNCTIONS, GRAPH, BadArguments, Call, Malformed, call_of
-from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Value, unknown
+from cloudos.tosca.documents import Library
+from cloudos.tosca.functions import BOOLEAN, FUNCTIONS, GRAPH, BadArguments, Call, Function, Malformed, call_of
+from cloudos.tosca.model import INVALID, Capability, NodeTemplate, Reference, Relationship, Template, Value, unknown
 from cloudos.tosca.paths import NoSuch, Unresolved
-from cloudos.tosca.problems import Mark, nearest
+from cloudos.tosca.problems import Mark, Problems, nearest
+from cloudos.tosca.scalars import LARGEST
 from cloudos.tosca.source import Node
 from cloudos.tosca.typemodel import Property, Schema
+from cloudos.tosca.types import Types
 
-if TYPE_CHECKING:
-    from cloudos.tosca.values import Checker, Context
+
+@dataclass(frozen=True)
+class Context:
+    """Where a value stands: what SELF is, further inputs (of a workflow), and the value that a condition is about."""
+
+    owner: Any = None
+    inputs: dict[str, Property] = field(default_factory=dict)
+    value: tuple[Any, Schema | None] | None = None
+    typed: bool = False  # whether versions, times and quantities are compared as such
+    final: bool = False  # whether data was evaluated already, so that "$" in it means nothing
+    lenient: bool = False  # whether what cannot be found is unknown instead of wrong (filters on candidates)
+
+
+class Values(Protocol):
+    """What functions ask of the template's values; values.Checker answers."""
+
+    problems: Problems
+    types: Types
+    template: Template
+    library: Library
+
+    def of(self, value: Value) -> Any:
+        """The data of a value in the template."""
+
+    def value(self, node: Node, schema: Schema | None, context: Context) -> Any:
+        """Data of an element."""
+
+    def settle(self, name: str) -> None:
+        """Evaluate the default of an input, if that was not done yet."""
+
+    def typed(self, data: Any, schema: Schema | None) -> Any:
+        """A value as what it compares as."""
 
 
 class Evaluation:
     """The functions of one template."""
 
-    def __init__(self, checker: Checker):
+    def __init__(self, checker: Values):
         self.checker, self.problems, self.template = checker, checker.problems, checker.template
         self.graph: dict[str, Callable[[Call, Context], Any]] = {
             "get_input": self.get_input,
@@ -109,7 +142,7 @@ class Evaluation:
         if function is None:
             return self._reference(call, arguments)
         if not any(unknown(argument) for argument in arguments):
-            return function.apply(*arguments)
+            return _bounded(function, arguments)
         known = [argument for argument in arguments if isinstance(argument, bool)]
         if call.name == "and" and False in known:
             return False
@@ -128,6 +161,7 @@ class Evaluation:
         definition = definitions.get(name)
         if definition is None:
             raise NoSuch(f"{name} is no input", nearest(name, definitions))
+        self.checker.settle(name)
         if name in context.inputs or name not in self.template.inputs:
             data: Any = self._reference(call, [name], definition.schema)
         else:
@@ -233,6 +267,31 @@ class Evaluation:
             return
         for inner in call.arguments if call else _children(node):
             self.static(inner)
+
+    def condition(self, node: Node, title: str) -> None:
+        """Complain of what can never be the Boolean expression that a condition is."""
+        self.static(node)
+        try:
+            call = call_of(node)
+        except Malformed:
+            return  # told by static
+        if call is None and not isinstance(node.value, bool):
+            message = f"{title} is a condition, not {node.words()}"
+            self.problems.add("constraint.invalid", node.place, message, "Write one function, such as $and.")
+        elif call and call.name in FUNCTIONS and call.name not in BOOLEAN:
+            message = f"{title} is a condition; {call.name} gives no boolean"
+            self.problems.add("constraint.invalid", node.place, message, "Compare its result.")
+
+
+def _bounded(function: Function, arguments: list[Any]) -> Any:
+    """What a function gives. Raises BadArguments, also for numbers that nothing can go on with."""
+    try:
+        found = function.apply(*arguments)
+    except (ArithmeticError, ValueError) as error:
+        raise BadArguments(str(error)) from error
+    if isinstance(found, int) and abs(found) >= LARGEST:
+        raise BadArguments("the result has too many digits")
+    return found
 
 
 def _children(node: Node) -> list[Node]:

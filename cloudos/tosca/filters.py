@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cloudos.tosca.functions import CONSTRAINTS, BadArguments
+from cloudos.tosca.evaluation import Context
+from cloudos.tosca.functions import CONSTRAINTS, BadArguments, constraint_problem
 from cloudos.tosca.model import NodeTemplate, Reference, Relationship, Value
 from cloudos.tosca.problems import Problems, nearest
 from cloudos.tosca.source import LIST, MAP, Node
 from cloudos.tosca.typemodel import Condition
-from cloudos.tosca.values import Checker, Context
+from cloudos.tosca.values import Checker
 
 
 def failure(filters: list[Node], relation: Relationship, checker: Checker) -> str | None:
@@ -93,18 +94,33 @@ def _pairs(node: Node | None) -> Iterator[tuple[str, Node]]:
 def check(node: Node, checker: Checker, problems: Problems) -> None:
     """Complain of a filter that is not well formed."""
     if node.source.modern:
-        if node.kind not in (MAP, "scalar") or node.empty:
-            problems.add("constraint.invalid", node.place, "a node filter is a condition", "Write one function, such as $and.")
-        else:
-            checker.calls.static(node)
+        checker.calls.condition(node, "a node filter")
         return
     if node.kind != MAP:
         problems.add("constraint.invalid", node.place, "a node filter is a map", "Use properties and capabilities.")
         return
-    for key, _ in node.items:
-        if key.text not in ("properties", "capabilities", "tosca_id", "requirements"):
-            problems.add("key.unknown", key, f"{key.text} is no keyname of node filter", nearest(key.text, ("properties", "capabilities")))
+    _keys(node, ("properties", "capabilities", "tosca_id", "requirements"), "node filter", problems)
+    _named_parts(node.get("properties"), "properties of node filter", problems)
+    _named_parts(node.get("capabilities"), "capabilities of node filter", problems)
+    for name, inner in _pairs(node.get("capabilities")):
+        if inner.kind == MAP:
+            _keys(inner, ("properties",), f"capability {name} of node filter", problems)
+        _named_parts(inner.get("properties"), f"properties of capability {name}", problems)
     for _, _, condition in clauses(node):
         if condition.operator not in CONSTRAINTS:
             message = f"{condition.operator} is no constraint"
             problems.add("constraint.invalid", condition.node.place, message, nearest(condition.operator, CONSTRAINTS))
+        elif reason := constraint_problem(condition.operator, condition.node.data()):
+            problems.add("constraint.invalid", condition.node, reason, "Correct the constraint.")
+
+
+def _keys(node: Node, known: tuple[str, ...], title: str, problems: Problems) -> None:
+    for key, _ in node.items:
+        if key.text not in known:
+            problems.add("key.unknown", key, f"{key.text} is no keyname of {title}", nearest(key.text, known))
+
+
+def _named_parts(node: Node | None, title: str, problems: Problems) -> None:
+    """Parts of a filter are a list of maps, or one map (1.3, 3.6.5 and 3.6.6)."""
+    if node is not None and node.kind != MAP and not (node.kind == LIST and all(part.kind == MAP for part in node.value)):
+        problems.add("key.shape", node.place, f"{title} is {node.words()}, must be a list of maps", "Name what is compared.")

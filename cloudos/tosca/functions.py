@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
+import referencing
+import referencing.exceptions
 
 from cloudos.tosca import patterns
 from cloudos.tosca.scalars import Moment, Quantity, Version, bounds
@@ -71,6 +73,8 @@ def literal(node: Node) -> Any:
 
 def _pair(left: Any, right: Any) -> tuple[Any, Any]:
     """Two values made comparable: text becomes what the other one is. Raises BadArguments."""
+    if type(left) is type(right) and left is not None:
+        return left, right
     for kind in (Quantity, Version, Moment):
         if isinstance(left, kind) and not isinstance(right, kind):
             right = left.coerce(right)
@@ -243,14 +247,29 @@ def _in_range(value: Any, limits: Any) -> bool:
 
 
 def _schema(value: Any, schema: Any) -> bool:
-    """JSON text (or data) against a JSON schema, which is text, too."""
+    """JSON text (or data) against a JSON schema, which is text, too; text that is no JSON satisfies none."""
     try:
         document = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return False
+    try:
+        return _json_schema(schema).is_valid(document)
+    except referencing.exceptions.Unresolvable as error:
+        raise BadArguments(f"the schema refers to {error.ref!r}, which is not in it") from error
+    except RecursionError as error:
+        raise BadArguments("the schema refers to itself without end") from error
+
+
+def _json_schema(schema: Any) -> jsonschema.Draft202012Validator:
+    """The JSON schema that a text is, which finds nothing outside itself. Raises BadArguments."""
+    try:
         wanted = json.loads(schema) if isinstance(schema, str) else schema
         jsonschema.Draft202012Validator.check_schema(wanted)
-    except (ValueError, jsonschema.SchemaError) as error:
-        raise BadArguments(f"not JSON, or no JSON schema: {error}") from error
-    return jsonschema.Draft202012Validator(wanted).is_valid(document)
+    except ValueError as error:
+        raise BadArguments(f"{schema!r} is no JSON: {error}") from error
+    except jsonschema.SchemaError as error:
+        raise BadArguments(f"{schema!r} is no JSON schema: {error.message}") from error
+    return jsonschema.Draft202012Validator(wanted, registry=referencing.Registry())
 
 
 @dataclass(frozen=True)
@@ -262,8 +281,8 @@ class Function:
     apply: Callable
 
 
-# 2.0, chapter 10.2.2 and following; concat, join and token also in 1.x.
-FUNCTIONS = {
+# 2.0, chapter 10.2: those that give a boolean, then all; concat, join and token also in 1.x.
+BOOLEAN = {
     "and": Function(1, MANY, lambda *values: all(_boolean(*values))),
     "or": Function(1, MANY, lambda *values: any(_boolean(*values))),
     "not": Function(1, 1, lambda value: not _boolean(value)[0]),
@@ -284,6 +303,9 @@ FUNCTIONS = {
     "has_all_keys": Function(2, 2, lambda value, keys: all(_has(_keys(value), one) for one in _entries(keys))),
     "has_any_entry": Function(2, 2, lambda value, entries: any(_has(_entries(value), one) for one in _entries(entries))),
     "has_any_key": Function(2, 2, lambda value, keys: any(_has(_keys(value), one) for one in _entries(keys))),
+}
+FUNCTIONS = {
+    **BOOLEAN,
     "length": Function(1, 1, _length),
     "concat": Function(1, MANY, _concat),
     "join": Function(1, 2, _join),
@@ -330,9 +352,11 @@ def constraint_problem(operator: str, argument: Any) -> str | None:
         return None if isinstance(argument, list) else "valid_values takes a list"
     if operator in ("length", "min_length", "max_length"):
         return None if _whole(argument) and argument >= 0 else f"{operator} takes a count"
-    if operator == "pattern":
-        try:
+    try:
+        if operator == "pattern":
             patterns.compiled(str(argument))
-        except patterns.BadPattern as error:
-            return str(error)
+        elif operator == "schema":
+            _json_schema(argument)
+    except (BadArguments, patterns.BadPattern) as error:
+        return str(error)
     return None

@@ -49,7 +49,7 @@ class Fields(dict[str, Node]):
 
     def absent(self, key: str) -> bool:
         """Whether a keyname is not there at all; one of the wrong shape was told already."""
-        return key not in self and self.node.kind != LIST and self.node.get(key) is None
+        return key not in self and (self.node.kind == MAP or self.node.empty) and self.node.get(key) is None
 
     def text(self, key: str) -> str | None:
         """The text of a keyname, None when it is not there or not text."""

@@ -13,13 +13,13 @@ from typing import Any
 
 from cloudos.tosca import filters, grammar
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Capability, NodeTemplate, Relationship, Requirement
 from cloudos.tosca.paths import is_hosted_on
 from cloudos.tosca.problems import nearest
 from cloudos.tosca.source import LIST, Node
 from cloudos.tosca.typemodel import CapabilityDefinition
-from cloudos.tosca.values import Context
 
 SHOWN = 20  # candidates that are told, of those that fit and of those that do not
 COMPARISONS = 500_000  # some seconds; a template that needs more is told to name its targets
@@ -102,10 +102,11 @@ class Matching:
         if kind and name in kind.capabilities:
             made.capability_name = name
         elif found := self.types.known("capability", name, self.document):
-            made.capability_type = found
             if made.definition.capability and not found.is_a(made.definition.capability):
                 message = f"{found.name} does not derive from {made.definition.capability.name}, which {made.name} asks for"
                 self.problems.add("requirement.mismatch", node, message, "Name a capability that fits.")
+            else:
+                made.capability_type = found
         else:
             where = f"{kind.name} has no capability {name}, and there is no such type" if kind else f"{name} is no capability type"
             self.problems.add("capability.unknown", node, where, nearest(name, kind.capabilities if kind else ()))
@@ -324,7 +325,8 @@ class Matching:
         found = schema_of.get(name)
         if found is None or found.schema is None or found.schema.type.base not in NUMERIC:
             what = "is not numeric" if found else "does not exist in the target capability"
-            self.problems.add("requirement.allocation", value.place, f"property {name} {what}", nearest(name, schema_of))
+            numeric = [key for key, one in schema_of.items() if one.schema and one.schema.type.base in NUMERIC]
+            self.problems.add("requirement.allocation", value.place, f"property {name} {what}", nearest(name, numeric))
             return
         value.definition = replace(found, schema=replace(found.schema, conditions=[]))
         target = made.target.capabilities[made.target_capability or ""].properties.get(name) if made.target else None

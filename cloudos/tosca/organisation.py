@@ -6,12 +6,12 @@ from typing import Any
 
 from cloudos.tosca import grammar
 from cloudos.tosca.assembly import Assembly
+from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Group, NodeTemplate, Policy, Reference, Step, Workflow
 from cloudos.tosca.problems import Mark, nearest
 from cloudos.tosca.source import LIST, MAP, Node
-from cloudos.tosca.typemodel import Interface, Property, RelationshipType
-from cloudos.tosca.values import Context
+from cloudos.tosca.typemodel import Interface, Property, RelationshipType, Trigger
 
 STANDARD_WORKFLOWS = {"deploy", "undeploy"}
 ACTIVITIES = {"delegate": "workflow", "set_state": "state", "call_operation": "operation", "inline": "workflow"}
@@ -69,6 +69,18 @@ class Organisation:
             for target in fields.texts("targets"):
                 made.targets.append(target.value)
                 self._governed(made, target)
+            for trigger in made.triggers.values():
+                self._trigger(trigger)
+
+    def _trigger(self, trigger: Trigger) -> None:
+        """The condition of a trigger, and what it starts (2.0, 15.4 and 14.3); 1.x's are kept as they are."""
+        if trigger.node is None or not trigger.node.source.modern:
+            return
+        if (condition := trigger.node.get("condition")) is not None:
+            self.checker.calls.condition(condition, "what a trigger waits for")
+        action, names = trigger.node.get("action"), {name for name, _ in self.assembly.fields.entries("workflows")}
+        for part in action.value if action is not None and action.kind == LIST else ():
+            self._activity(part, None, Workflow(trigger.name, trigger.place), names)
 
     def _governed(self, made: Policy, node: Node) -> None:
         target: Any = self.template.nodes.get(node.value) or self.template.groups.get(node.value)
@@ -98,7 +110,7 @@ class Organisation:
             if (precondition := fields.get("precondition") or fields.get("preconditions")) is not None:
                 made.precondition = precondition.data()
                 if self.document.modern:
-                    self.checker.calls.static(precondition)
+                    self.checker.calls.condition(precondition, "a precondition")
             if (implementation := fields.get("implementation")) is not None:
                 made.implementation = self.types.definitions.implementation(implementation, self.document)
                 if "steps" in fields:
@@ -116,6 +128,8 @@ class Organisation:
             self.problems.add("workflow.invalid", fields["target"], f"target {made.target} does not exist", mend)
         elif not made.target and self.document.modern:
             self.problems.add("key.missing", node.place, f"step {name} lacks target", "Add target.")
+        if "filter" in fields and self.document.modern:
+            self.checker.calls.condition(fields["filter"], "a step filter")
         entity = self._acted_on(target, fields)
         for key in ("on_success", "on_failure"):
             for following in fields.texts(key):

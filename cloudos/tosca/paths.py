@@ -222,4 +222,4 @@ def _inner(schema: Schema | None, part: Any) -> Schema | None:
         return found.schema if found else None
     if schema.type.base in ("list", "map"):
         return schema.entry or (schema.type.schema.entry if schema.type.schema else None)
-    raise NoSuch(f"a {schema.type.name} has no {part!r} in it", "Remove it.")
+    raise NoSuch(f"{schema.type.name} has no {part!r} in it", "Remove it.")

@@ -41,8 +41,9 @@ def compiled(pattern: str) -> regex.Pattern:
         raise BadPattern(f"a pattern has at most {LONGEST} characters")
     try:
         return regex.compile(pattern, regex.VERSION0)
-    except regex.error as error:
-        raise BadPattern(f"{pattern!r} is not a regular expression: {error}") from error
+    except (regex.error, OverflowError, RecursionError) as error:
+        shown = pattern if len(pattern) <= 80 else f"{pattern[:77]}..."
+        raise BadPattern(f"{shown!r} is no regular expression: {error}") from error
 
 
 def matches(text: str, pattern: str, whole: bool = False) -> bool:

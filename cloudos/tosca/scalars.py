@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
 
-VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+)(?:\.([A-Za-z0-9_]+)(?:-(\d+))?)?)?")
-NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)?\s*")
-RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[-+]\d\d:\d\d))?")
-YAML_TIME = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)(?:(?:[Tt]|[ \t]+)(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?[ \t]*([Zz]|[-+]\d\d?(?::?\d\d)?)?)?")
+VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+)(?:\.([A-Za-z0-9_]+)(?:-(\d+))?)?)?", re.ASCII)
+NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)?\s*", re.ASCII)
+RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[-+]\d\d:\d\d))?", re.ASCII)
+YAML_TIME = re.compile(
+    r"(\d{4})-(\d\d?)-(\d\d?)(?:(?:[Tt]|[ \t]+)(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?[ \t]*([Zz]|[-+]\d\d?(?::?\d\d)?)?)?", re.ASCII
+)
 UNBOUNDED = "UNBOUNDED"
+DIGITS = 300  # of an integer; one that has more cannot be multiplied with a float
+LARGEST = 10**DIGITS
 
 # The scalar units of 1.x (1.3, 3.3.6), which 2.0 documents still use without defining them.
 UNITS: dict[str, dict[str, float]] = {
@@ -97,7 +101,7 @@ class Quantity:
 def version(text: Any) -> Version | None:
     """The version that a text means, None if it means none."""
     match = VERSION.fullmatch(str(text))
-    if not match:
+    if not match or max(len(part or "") for part in match.groups()) > DIGITS:
         return None
     major, minor, fix, qualifier, build = match.groups()
     return Version(int(major), int(minor), int(fix or 0), qualifier or "", int(build or 0))
@@ -133,7 +137,8 @@ def split(text: Any, units: Mapping[str, float]) -> tuple[float | int, float] | 
     if not match or not match[2] or match[2] not in units:
         return None
     number = match[1]
-    return (int(number) if re.fullmatch(r"[-+]?\d+", number) else float(number)), units[match[2]]
+    whole = re.fullmatch(r"[-+]?\d+", number) and len(number) <= DIGITS
+    return (int(number) if whole else float(number)), units[match[2]]
 
 
 def bounds(value: Any) -> tuple[int | float, float] | None:

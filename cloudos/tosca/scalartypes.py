@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from cloudos.tosca.documents import Names
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.source import MAP
 from cloudos.tosca.typemodel import DataType
 
-if TYPE_CHECKING:
-    from cloudos.tosca.types import Types
-
 KEYS = ("units", "prefixes", "canonical_unit", "data_type")
 
 
-def fill(made: DataType, fields: Fields, types: Types) -> None:
+def fill(made: DataType, fields: Fields, types: Names) -> None:
     """Settle units and number type of a data type; complain of units where they do not belong."""
     if made.base != "scalar":
         for key in KEYS:
@@ -38,7 +34,7 @@ def fill(made: DataType, fields: Fields, types: Types) -> None:
     _check(made, fields, types, bool(inherited))
 
 
-def _number(made: DataType, fields: Fields, types: Types, inherited: DataType | None) -> DataType | None:
+def _number(made: DataType, fields: Fields, types: Names, inherited: DataType | None) -> DataType | None:
     if "data_type" not in fields:
         return inherited.number if inherited else types.known("data", "float", made.document)
     node = fields["data_type"]
@@ -50,7 +46,7 @@ def _number(made: DataType, fields: Fields, types: Types, inherited: DataType | 
     return found
 
 
-def _multipliers(made: DataType, fields: Fields, key: str, types: Types) -> dict[str, float]:
+def _multipliers(made: DataType, fields: Fields, key: str, types: Names) -> dict[str, float]:
     node, found = fields.get(key), {}
     for name, value in node.pairs() if node is not None and node.kind == MAP else ():
         if isinstance(value.value, bool) or not isinstance(value.value, int | float):
@@ -62,7 +58,7 @@ def _multipliers(made: DataType, fields: Fields, key: str, types: Types) -> dict
     return found
 
 
-def _check(made: DataType, fields: Fields, types: Types, inherited: bool) -> None:
+def _check(made: DataType, fields: Fields, types: Names, inherited: bool) -> None:
     """One unit is the canonical one: the only one with multiplier 1, or the one that is named."""
     add = types.problems.add
     canonical = fields.get("canonical_unit")

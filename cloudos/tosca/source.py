@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from cloudos.tosca.problems import Mark, Problems
+from cloudos.tosca.scalars import DIGITS
 
 MAP, LIST, SCALAR = "map", "list", "scalar"
 TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq", "binary")}
@@ -257,6 +258,8 @@ class _Composer:
         """Pairs of `<<`; of several maps the first that has a key gives it."""
         found: dict[str | None, tuple[Node, Node]] = {}
         for source in value.value if value.kind == LIST else [value]:
+            if source.kind != MAP:
+                self.problems.add("key.shape", source, f"<< takes maps, not {source.words()}", "Merge a map.")
             for key, item in source.items:
                 found.setdefault(key.text, (key, item))
         return list(found.values())
@@ -292,5 +295,5 @@ def resolve(text: str, modern: bool) -> Any:
 
 
 def _integer(text: str) -> int | str:
-    """Python refuses to convert numbers of thousands of digits; such a one stays text."""
-    return int(text) if len(text) < 1000 else text
+    """A number of very many digits stays text, which is no integer."""
+    return int(text) if len(text) <= DIGITS else text

@@ -41,7 +41,7 @@ class Mappings:
         self._interfaces(made, fields)
         made.filter = fields.get("substitution_filter")
         if made.filter is not None and self.document.modern:
-            self.checker.calls.static(made.filter)
+            self.checker.calls.condition(made.filter, "a substitution filter")
 
     def _wrong(self, node: Node, message: str, mend: str) -> None:
         self.problems.add("substitution.invalid", node.place, message, mend)

@@ -228,4 +228,5 @@ class Trigger:
     event: Any = None
     condition: Any = None
     action: list[Any] = field(default_factory=list)
+    node: Node | None = field(default=None, repr=False)
     other: dict[str, Any] = field(default_factory=dict)  # 1.x: schedule, target_filter, period ...

@@ -195,13 +195,13 @@ class Types:
             inherited = parent.interfaces if parent else {}
             made.interfaces = make.interfaces(fields.entries("interfaces"), inherited, made.document)
 
-    def names(self, kind: str, fields: Fields, key: str, made: Any, inherited: list | None) -> list | None:
+    def names(self, kind: str, fields: Fields, key: str, document: Document, inherited: list | None) -> list | None:
         """The types in a list of names; each must be one of `inherited`, or derive from one."""
         if key not in fields:
             return inherited
         found = []
         for node in fields.texts(key):
-            if one := self.get(kind, node.value, made.document, node):
+            if one := self.get(kind, node.value, document, node):
                 found.append(one)
                 if inherited is not None and not any(one.is_a(other) for other in inherited):
                     names = ", ".join(other.name for other in inherited)
@@ -215,8 +215,9 @@ class Types:
 
     def _fill_capability(self, made: CapabilityType, fields: Fields) -> None:
         parent = made.parent
-        made.sources = self.names("node", fields, "valid_source_node_types", made, parent.sources if parent else None)
-        made.relationships = self.names("relationship", fields, "valid_relationship_types", made, parent.relationships if parent else None)
+        made.sources = self.names("node", fields, "valid_source_node_types", made.document, parent.sources if parent else None)
+        upper = parent.relationships if parent else None
+        made.relationships = self.names("relationship", fields, "valid_relationship_types", made.document, upper)
 
     def _fill_interface(self, made: InterfaceType, fields: Fields) -> None:
         parent = made.parent
@@ -231,14 +232,14 @@ class Types:
     def _fill_relationship(self, made: RelationshipType, fields: Fields) -> None:
         parent = made.parent
         made.capabilities = self._capabilities(made, fields, parent.capabilities if parent else None)
-        made.sources = self.names("node", fields, "valid_source_node_types", made, parent.sources if parent else None)
-        made.targets = self.names("node", fields, "valid_target_node_types", made, parent.targets if parent else None)
+        made.sources = self.names("node", fields, "valid_source_node_types", made.document, parent.sources if parent else None)
+        made.targets = self.names("node", fields, "valid_target_node_types", made.document, parent.targets if parent else None)
 
     def _capabilities(self, made: RelationshipType, fields: Fields, inherited: list | None) -> list | None:
         """In 1.x, valid_target_types may widen what is inherited: the normative types themselves do."""
         if made.document.modern:
-            return self.names("capability", fields, "valid_capability_types", made, inherited)
-        found = self.names("capability", fields, "valid_capability_types", made, None)
+            return self.names("capability", fields, "valid_capability_types", made.document, inherited)
+        found = self.names("capability", fields, "valid_capability_types", made.document, None)
         return found if found is not None else inherited
 
     def _fill_node(self, made: NodeType, fields: Fields) -> None:
@@ -250,7 +251,7 @@ class Types:
             made.artifacts[name] = make.artifact(name, node, made.document)
 
     def _fill_group(self, made: GroupType, fields: Fields) -> None:
-        made.members = self.names("node", fields, "members", made, made.parent.members if made.parent else None)
+        made.members = self.names("node", fields, "members", made.document, made.parent.members if made.parent else None)
 
     def _fill_policy(self, made: PolicyType, fields: Fields) -> None:
         parent = made.parent

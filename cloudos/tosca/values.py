@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from cloudos.tosca import scalars
 from cloudos.tosca.documents import Library
-from cloudos.tosca.evaluation import Evaluation
+from cloudos.tosca.evaluation import Context, Evaluation
 from cloudos.tosca.functions import CONSTRAINTS, BadArguments, Malformed, call_of, constraint_problem, literal
 from cloudos.tosca.model import INVALID, Reference, Template, Value, unknown
 from cloudos.tosca.problems import nearest
@@ -22,18 +22,6 @@ from cloudos.tosca.types import STRING, Types
 TEXTUAL = {"string", "version", "timestamp", "scalar", "bytes"}
 
 
-@dataclass(frozen=True)
-class Context:
-    """Where a value stands: what SELF is, further inputs (of a workflow), and the value that a condition is about."""
-
-    owner: Any = None
-    inputs: dict[str, Property] = field(default_factory=dict)
-    value: tuple[Any, Schema | None] | None = None
-    typed: bool = False  # whether versions, times and quantities are compared as such
-    final: bool = False  # whether data was evaluated already, so that "$" in it means nothing
-    lenient: bool = False  # whether what cannot be found is unknown instead of wrong (filters on candidates)
-
-
 class Checker:
     """Evaluates and checks values of one template."""
 
@@ -41,6 +29,10 @@ class Checker:
         self.problems, self.types, self.template, self.library = types.problems, types, template, library
         self.calls = Evaluation(self)
         self._state: dict[int, bool] = {}
+        self.pending: dict[str, Property] = {}  # inputs whose defaults are not evaluated yet
+        self._settling: set[str] = set()
+        self._constraints: dict[tuple[int, str | None], bool] = {}
+        self._defaults: set[int] = set()  # those that are being evaluated
 
     def of(self, value: Value) -> Any:
         """The data of a value in the template, evaluated and checked at the first asking."""
@@ -59,6 +51,21 @@ class Checker:
             self.problems.add("function.cycle", value.place, message, "Give one of the values in the circle.")
             value.value = INVALID
         return value.value
+
+    def settle(self, name: str) -> None:
+        """Evaluate the default of an input, which may ask for other inputs; one that asks for itself has none."""
+        definition = self.pending.get(name)
+        if definition is None:
+            return
+        node = definition.fixed or definition.default
+        if name in self._settling:
+            self.problems.add("function.cycle", node, f"the default of input {name} depends on itself", "Give a value.")
+            self.template.inputs[name] = INVALID
+            return
+        self._settling.add(name)
+        data = self.value(node, definition.schema, Context())
+        self.template.inputs.setdefault(name, data)
+        self.pending.pop(name, None)
 
     def value(self, node: Node, schema: Schema | None, context: Context) -> Any:
         """Data of an element, evaluated and, when there is a schema, checked."""
@@ -105,7 +112,7 @@ class Checker:
 
     def _wrong(self, node: Node, schema: Schema, why: str = "") -> Reference:
         message = why or f"{node.words()} ({node.text})" if node.kind == SCALAR else node.words()
-        self.problems.add("value.type", node, f"{message}; {schema.type.name} is wanted", f"Write a {schema.type.base} value.")
+        self.problems.add("value.type", node, f"{message}; {schema.type.name} is wanted", f"Write a value of type {schema.type.base}.")
         return INVALID
 
     def scalar(self, node: Node, schema: Schema, context: Context) -> Any:
@@ -174,8 +181,12 @@ class Checker:
 
     def _absent(self, found: dict, name: str, definition: Property, node: Node, context: Context) -> None:
         source = definition.fixed or definition.default
-        if source is not None:
+        if source is not None and id(source) in self._defaults:
+            self.problems.add("function.cycle", source, f"the default of {name} contains itself", "Leave the property out of it.")
+        elif source is not None:
+            self._defaults.add(id(source))
             found[name] = self.value(source, definition.schema, Context(context.owner))
+            self._defaults.remove(id(source))
         elif definition.required and node.get(name) is None:
             self.problems.add("value.required", node.place, f"property {name} of {definition.place} has no value", f"Add {name}.")
 
@@ -184,8 +195,11 @@ class Checker:
     def _conditions(self, node: Node, data: Any, schema: Schema, context: Context) -> None:
         if schema.type.base == "scalar" and isinstance(data, Reference):
             return
-        for condition in [*schema.type.conditions, *(one for one in schema.conditions if one not in schema.type.conditions)]:
-            about = replace(context, value=(data, schema), typed=True, final=False)
+        conditions = schema.type.conditions
+        if schema.conditions:
+            conditions = [*conditions, *(one for one in schema.conditions if one not in conditions)]
+        about = Context(context.owner, context.inputs, (data, schema), True, False, context.lenient) if conditions else context
+        for condition in conditions:
             if self.holds(condition, about) is False:
                 shown = condition.operator or "validation"
                 message = f"{_short(data)} does not satisfy {shown} {_short(condition.node.data())}"
@@ -201,13 +215,22 @@ class Checker:
         return found if isinstance(found, bool) else None
 
     def _operator(self, condition: Condition, context: Context) -> Any:
-        if condition.operator not in CONSTRAINTS or constraint_problem(condition.operator, condition.node.data()):
+        if not self._sound(condition):
             return None  # told where it is defined
         argument = self.value(condition.node, None, context)
         data, schema = context.value or (None, None)
         if unknown(data) or unknown(argument):
             return None
         return CONSTRAINTS[condition.operator](self.typed(data, schema), argument)
+
+    def _sound(self, condition: Condition) -> bool:
+        """Whether a constraint of 1.x means something; looked at once, however many values it is asked about."""
+        key = (id(condition.node), condition.operator)  # elements live as long as their document
+        found = self._constraints.get(key)
+        if found is None:
+            found = condition.operator in CONSTRAINTS and not constraint_problem(condition.operator, condition.node.data())
+            self._constraints[key] = found
+        return found
 
     def typed(self, data: Any, schema: Schema | None) -> Any:
         """A value as what it compares as: a version, a time, a quantity."""

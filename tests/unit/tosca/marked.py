@@ -42,6 +42,7 @@ def judge(directory, text, **more):
     marked = {rule for _, _, rule in wanted}
     told = {(one.line, one.column, one.rule) for one in report.problems if one.severity != "warning" or one.rule in marked}
     assert told == wanted, "\n".join(map(str, report.problems))
+    assert not [one for one in report.problems if " object at 0x" in one.message], "messages show what is written"
     assert all(one.message and one.mend for one in report.problems), "every problem says what is wrong and what to do"
     return report
 

@@ -185,6 +185,13 @@ def test_paths_lead_along_relationships(tmp_path):
     assert template.outputs["address"].value.to_json() == {"$get_attribute": ["app", "RELATIONSHIP", "peer", "TARGET", "address"]}
 
 
+def test_defaults_of_inputs_may_ask_for_later_ones(tmp_path):
+    inputs = "{a: {type: integer, default: {$sum: [{$get_input: b}, 1]}}, b: {type: integer, default: {$get_input: c}}, c: {type: integer}}"
+    text = MODERN + f"service_template: {{inputs: {inputs}, node_templates: {{}}}}\n"
+    assert load(tmp_path, text, inputs={"c": 3}).template.inputs == {"c": 3, "b": 3, "a": 4}
+    assert load(tmp_path, text).template.inputs["b"].name == "get_input"
+
+
 def test_inputs_change_what_is_computed(tmp_path):
     text = WORLD + HOSTS + "    app: {type: App, properties: {port: {$get_input: port}}, requirements: [{host: small}]}\n"
     text += "  inputs: {port: {type: integer, validation: {$less_than: [$value, 100]}}}\n"

@@ -45,7 +45,7 @@ def test_all_patterns_of_a_template_have_a_limit_together():
     assert patterns.matches("a", "a")
 
 
-@pytest.mark.parametrize(("pattern", "why"), [("(", "not a regular expression"), ("a" * 10_001, "at most 10000")])
+@pytest.mark.parametrize(("pattern", "why"), [("(", "no regular expression"), ("a" * 10_001, "at most 10000")])
 def test_what_is_no_pattern_is_told(pattern, why):
     with pytest.raises(patterns.BadPattern, match=why):
         patterns.compiled(pattern)

@@ -49,6 +49,18 @@ def test_normative_types_keep_to_our_own_rules(version):
     assert [str(one) for one in problems.sorted() if one.severity == "error"] == []
 
 
+@pytest.mark.parametrize("version", ["tosca_simple_yaml_1_3", *documents.PROFILES_AS_VERSIONS])
+def test_normative_types_implement_nothing(version):
+    made = [one for document in normative.documents(version) for one in document.types.values()]
+    interfaces = [one for one in made if one.kind == "interface"]
+    interfaces += [inner for one in made if one.kind in ("node", "relationship") for inner in one.interfaces.values()]
+    assert len(interfaces) > 10
+    operations = [(one.name, each) for one in interfaces for each in (*one.operations.values(), *one.notifications.values())]
+    assert [(name, each.name) for name, each in operations if each.implementation] == []
+    configure = next(one for one in interfaces if one.name == "tosca.interfaces.relationship.Configure")
+    assert {"add_source", "target_changed"} <= set(configure.operations)
+
+
 def test_the_shapes_of_the_grammar_exist():
     known = {"string", "boolean", "integer", "version", "any", "metadata", "value", "imports"}
     for entities in grammar.entities().values():

@@ -18,8 +18,12 @@ from cloudos.tosca.archive import ArchiveLimits, open_archive, packed_directory
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Refused
 from tests.unit.tosca.marked import MODERN, OLDER, expected, judge, load, problems, write
 from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
+from tests.unit.tosca.test_wrong import ALL as CASES
+from tests.unit.tosca.test_wrong import composed
 
-MODERN_SCALARS = MODERN + """
+MODERN_SCALARS = (
+    MODERN
+    + """
 functions: {f: {signatures: [{arguments: [string], result: integer}]}}
 data_types:
   Mass: {derived_from: scalar, units: {g: 1}, prefixes: {"": 1, k: 1000}, canonical_unit: g, validation: {$less_than: [$value, 9 kg]}}
@@ -27,6 +31,7 @@ data_types:
 node_types: {Box: {properties: {all: {type: Names, default: {a: [1 g]}}, size: {type: integer}}}}
 service_template: {node_templates: {box: {type: Box, properties: {size: {$f: [a]}, all: {b: [2 kg, 1 g]}}}}}
 """
+)
 TEMPLATE = OLDER + "topology_template: {node_templates: {s: {type: tosca.nodes.Compute}}}\n"
 
 
@@ -45,6 +50,12 @@ def test_a_billion_laughs_are_refused_quickly(tmp_path):
 
 def test_an_alias_inside_its_anchor_is_refused(tmp_path):
     assert problems(tmp_path, OLDER + "dsl_definitions: &a {b: *a}\n") == {(2, "yaml.alias")}
+
+
+def test_a_billion_merges_are_refused_quickly(tmp_path):
+    lines = ["dsl_definitions:", "  a0: &a0 {k: v}"]
+    lines += [f"  a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}], k{n}: v}}" for n in range(1, 12)]
+    assert rules(load(tmp_path, OLDER + "\n".join(lines))) == ["yaml.limit"]
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
@@ -82,6 +93,43 @@ def test_endless_derivation_and_endless_values_end(tmp_path):
     )
     report = load(tmp_path, OLDER + "topology_template:\n  node_templates:\n" + nodes + "\n    n3000: {type: SoftwareComponent}\n")
     assert set(rules(report)) <= {"function.depth"}
+
+
+HUGE = "9" * 999
+RECURSIVE = "data_types: {A: {properties: {a: {type: A, default: {}}}}}\n"
+
+
+def computed(expression):
+    return f"{MODERN}service_template: {{node_templates: {{}}, outputs: {{o: {{value: {expression}}}}}}}\n"
+
+
+def defaulted(kind, value, constraint):
+    return f"{OLDER}node_types: {{T: {{properties: {{p: {{type: {kind}, default: {value}, constraints: [{constraint}]}}}}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (computed("{$floor: .inf}"), "function.arguments"),
+        (computed("{$round: .nan}"), "function.arguments"),
+        (computed(f"{{$sum: [{HUGE}, 1.5]}}"), "function.arguments"),
+        (computed(f"{{$product: [{HUGE[:300]}, {HUGE[:300]}]}}"), "function.arguments"),
+        (computed("{$matches: [a, 'a{99999999999999999999}']}"), "function.arguments"),
+        (computed("{$matches: [a, '" + "(" * 5000 + ")" * 5000 + "']}"), "function.arguments"),
+        (defaulted("string", "a", "pattern: 'a{99999999999999999999}'"), "constraint.invalid"),
+        (defaulted("string", "a", f"min_length: {HUGE}"), "constraint.invalid"),
+        (defaulted("scalar-unit.time", f"{HUGE} ns", "less_than: 1 ms"), "value.constraint"),
+        (defaulted("scalar-unit.size", "1e999 GB", "less_than: 1 GB"), "value.constraint"),
+        (defaulted("version", f"'{HUGE}.1'", "equal: 1.0"), "value.type"),
+        (defaulted("timestamp", "'\u0662\u0660\u0662\u0664-01-01'", "equal: 2024-01-01"), "value.type"),
+        (MODERN + RECURSIVE + "node_types: {T: {properties: {p: {type: A, default: {}}}}}\n", "function.cycle"),
+        (MODERN + RECURSIVE + "service_template: {inputs: {i: {type: A, default: {}}}, node_templates: {}}\n", "function.cycle"),
+        (OLDER + RECURSIVE + "topology_template: {inputs: {i: {type: A, default: {}}}}\n", "function.cycle"),
+        (MODERN + f"imports: [{{url: t.yaml, namespace: a}}]\nnode_types: {{T: {{derived_from: '{'a:' * 5000}T'}}}}\n", "type.unknown"),
+    ],
+)
+def test_what_has_no_end_is_told(text, rule, tmp_path):
+    assert rule in rules(tosca.load(write(tmp_path, text, "t.yaml")))
 
 
 # Imports
@@ -193,6 +241,28 @@ def test_unsafe_archives_are_refused(entries, rule, code, kind, tmp_path):
     assert (rules(report), report.exit_code) == ([rule], code)
 
 
+@pytest.mark.parametrize("kind", ["w:bz2", "w:xz"])
+def test_bombs_of_other_compressions_are_refused(kind, tmp_path):
+    path = tmp_path / "a.csar"
+    with tarfile.open(path, kind) as target:
+        info = tarfile.TarInfo("zeros")
+        info.size = 30_000_000
+        target.addfile(info, io.BytesIO(bytes(info.size)))
+    assert (rules(tosca.load(path)), tosca.load(path).exit_code) == (["archive.limit"], 3)
+
+
+def test_entries_that_share_their_bytes_are_counted_each(tmp_path):
+    """A zip of little size that unpacks to much, no entry of which is conspicuous: all point to the same bytes."""
+    path = packed(tmp_path / "a.zip", [("a.yaml", TEMPLATE * 10_000)])
+    content = path.read_bytes()
+    directory, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    entry = content[directory:end]
+    entries = b"".join(entry.replace(b"a.yaml", b"%06d" % n) for n in range(2000))
+    tail = content[end : end + 8] + (2000).to_bytes(2, "little") * 2 + len(entries).to_bytes(4, "little") + content[end + 16 :]
+    path.write_bytes(content[:directory] + entries + tail)
+    assert rules(tosca.load(path)) == ["archive.limit"]
+
+
 def test_links_and_devices_are_refused(tmp_path):
     for kind, target in ((tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "a.yaml"), (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, "")):
         path = tmp_path / "a.tar"
@@ -251,6 +321,16 @@ def test_six_at_once_all_answer_right(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         codes = list(pool.map(lambda path: tosca.load(path).exit_code, jobs))
     assert codes == [0, 1] * 30
+
+
+def test_six_at_once_tell_each_of_hundreds_its_own(tmp_path):
+    """Right and wrong templates, mixed: what six threads are told is what one is told."""
+    paths = [write(tmp_path, expected(composed(case))[1], f"{n}/t.yaml") for n, case in enumerate(CASES[::5]) if "files" not in case]
+    paths += [write(tmp_path, TEMPLATE, "right.yaml")] * len(paths)
+    alone = [(one.exit_code, one.problems) for one in map(tosca.load, paths)]
+    with ThreadPoolExecutor(6) as pool:
+        together = [(one.exit_code, one.problems) for one in pool.map(tosca.load, paths)]
+    assert together == alone
 
 
 def test_the_collector_is_as_it_was(tmp_path):
