@@ -26,8 +26,8 @@ from cloudos.graffiti.values import Value, scalar
 
 CAPABILITY = Capability.__table__
 MOST_OPTIONS, MOST_REJECTED, SHOWN, ALL = 50, 30, 10, 2**31 - 1
-_COLUMNS = (RESOURCE.c.id, RESOURCE.c.name, RESOURCE.c.type, RESOURCE.c.pool_id, RESOURCE.c.region, RESOURCE.c.zone, RESOURCE.c.price, RESOURCE.c.health,
-            RESOURCE.c.vanished_at, RESOURCE.c.seen_at, RESOURCE.c.capacity)  # fmt: skip
+_COLUMNS = [RESOURCE.c[name] for name in ("id", "name", "type", "pool_id", "region", "zone", "price", "health", "vanished_at", "seen_at",
+                                          "capacity")]  # fmt: skip
 # Policy -> what counts how much in a score.
 WEIGHTS = {
     "cheapest": {"price": 0.7, "fit": 0.2, "fresh": 0.1}, "pack": {"fit": 0.7, "price": 0.2, "fresh": 0.1},
@@ -178,9 +178,10 @@ class Matcher:
         """By resource the values with these names, elements of lists included, and everything in the maps of `keyed`."""
         wanted_names = sorted({one for name in names for one in (name, f"{name}[]")})
         deep = [PROPERTY.c.name.startswith(f"{name}.", autoescape=True) for name in sorted(keyed)]
-        statement = sa.select(PROPERTY.c.resource_id, PROPERTY.c.capability, PROPERTY.c.type, PROPERTY.c.name, PROPERTY.c.kind, PROPERTY.c.number,
-                              PROPERTY.c.text).where(PROPERTY.c.resource_id.in_([row.id for row in rows]),
-                                                   sa.or_(PROPERTY.c.name.in_(wanted_names), *deep))  # fmt: skip
+        columns = [PROPERTY.c[name] for name in ("resource_id", "capability", "type", "name", "kind", "number", "text")]
+        statement = sa.select(*columns).where(
+            PROPERTY.c.resource_id.in_([row.id for row in rows]), sa.or_(PROPERTY.c.name.in_(wanted_names), *deep)
+        )
         found: dict[str, list[Found]] = defaultdict(list)
         for id_, capability, type_, name, kind, number, text in self._session.execute(statement) if wanted_names else ():
             found[id_].append((capability, type_, name, Value(kind, number, text)))
