@@ -45,9 +45,15 @@ def start(runtime: Runtime) -> pools.Tools:
     if embedded and not vault.path.exists():
         vault.add_key()
     index.prepare(runtime.db.engine)
-    # What is loaded by now stays: looking through it again and again costs a third of the time of a large match.
-    gc.freeze()
+    settle()
     return pools.Tools(vault, conf)
+
+
+def settle() -> None:
+    """What is loaded by now stays, and a match makes a hundred thousand objects that go with it: with Python's usual thresholds, looking
+    through all of them again and again costs a third of the time of a large match."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 SERVICE = Service(
