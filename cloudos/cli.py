@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,19 +10,31 @@ from pathlib import Path
 import click
 
 from cloudos import home
-from cloudos.bundle.cli import bundle
-from cloudos.eve.cli import eve
-from cloudos.focus.cli import focus
-from cloudos.graffiti.cli import graffiti
 from cloudos.model import inventory as inventories
 from cloudos.model.difference import diff
 from cloudos.model.plan import Host, Plan
 from cloudos.model.problems import Problems, Report
 from cloudos.runs import compiling
-from cloudos.runs.cli import runs
+
+# A group is the attribute of its name in cloudos.<name>.cli.
+GROUPS = ("bundle", "eve", "focus", "graffiti", "runs")
 
 
-@click.group()
+class Groups(click.Group):
+    """Imports a group when it is called: all of them together take seconds."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Those of this file, and the groups."""
+        return sorted([*super().list_commands(context), *GROUPS])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """One of either."""
+        if name in GROUPS:
+            return getattr(importlib.import_module(f"cloudos.{name}.cli"), name)
+        return super().get_command(context, name)
+
+
+@click.group(cls=Groups)
 def main() -> None:
     """Installs and keeps OpenStack clouds."""
 
@@ -120,10 +133,3 @@ def _host(host: Host) -> list[str]:
         shown = f", {units[service]} units: {', '.join(names)}" if names else ""
         lines.append(f"  {service:<12} {len(files):>3} files{shown}")
     return lines
-
-
-main.add_command(bundle)
-main.add_command(eve)
-main.add_command(focus)
-main.add_command(graffiti)
-main.add_command(runs)

@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 from keystoneauth1.exceptions import ClientException
-from openstack.config import OpenStackConfig
-from openstack.exceptions import ConfigException
 
 from cloudos import home
 from cloudos.eden import client
@@ -25,8 +23,15 @@ def connect(kind: type[client.Client], cloud: str | None, socket: Path | None) -
         if not socket and not own.exists():
             raise click.UsageError(f"Name a cloud with --cloud or OS_CLOUD, or start your own: {kind.service_type}-manage --embedded serve")
         return client.local(kind, socket or own)
-    region = OpenStackConfig().get_one(cloud=cloud)
-    return kind(region.get_session(), region=region.region_name, interface=region.get_interface() or "public")
+    # Half a second, and what runs without a service needs none of it.
+    from openstack.config import OpenStackConfig
+    from openstack.exceptions import ConfigException
+
+    try:
+        region = OpenStackConfig().get_one(cloud=cloud)
+        return kind(region.get_session(), region=region.region_name, interface=region.get_interface() or "public")
+    except ConfigException as error:
+        raise click.ClickException(str(error)) from error
 
 
 class Later:
@@ -75,7 +80,7 @@ def told(function: Callable) -> Callable:
     def wrapped(*arguments: Any, **options: Any) -> Any:
         try:
             return function(*arguments, **options)
-        except (client.Failure, client.JobFailed, TimeoutError, ClientException, ConfigException) as error:
+        except (client.Failure, client.JobFailed, TimeoutError, ClientException) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapped

@@ -124,4 +124,8 @@ def _keystone(conf: cfg.ConfigOpts, token: str, verb: str, user: str, credential
 
 def _refused(answer: Any) -> Any:
     mend = MENDS.get(answer.status_code, "See Keystone's log.")
-    raise NoAuthority(reason=f"it answers {answer.status_code}.", mend=mend)
+    try:
+        told = answer.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        told = answer.reason
+    raise NoAuthority(reason=f"it answers {answer.status_code}: {told}", mend=mend)

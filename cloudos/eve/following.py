@@ -12,10 +12,10 @@ from cloudos.eden.jobs.run import Run
 from cloudos.eve.calls import plays_of
 from cloudos.eve.graph import OPERATION
 from cloudos.eve.plan import OPERATION_SECONDS, Plan, Stage
+from cloudos.eve.progress import STAGE
 from cloudos.runs import leftovers, start
 
 MARK = "EVE_TOPOLOGY"  # in the environment of all that a run starts
-STAGE = "Stage "  # begins the names of plays about resources
 
 
 class Tasks:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
+
+from oslo_db.exception import DBDuplicateEntry
 
 from cloudos.eden.call import Call
 from cloudos.eden.db import now
@@ -58,9 +61,11 @@ class Wanted:
     def keep(self, call: Call) -> None:
         """The design's archive, for the job."""
         sha256 = self.wanted["design"]["sha256"]
-        if call.session.get(Design, sha256) is None:
+        if call.session.get(Design, sha256) is not None:
+            return
+        # Another order of the same design may be keeping it at this moment: the database waits for that one and refuses this.
+        with contextlib.suppress(DBDuplicateEntry), call.session.begin_nested():
             call.session.add(Design(sha256=sha256, data=self.archive))
-            call.session.flush()
 
     def own_pools(self) -> dict[str, dict[str, Any]]:
         """The pools that it names."""

@@ -13,6 +13,7 @@ from cloudos.eve.tasks import DONE_TASK, fact_of
 
 DONE, FAILED = ("runner_on_ok",), ("runner_on_failed", "runner_on_unreachable")
 SHOWN = 40  # lines of output that a failure tells
+STAGE = "Stage "  # begins the names of plays about resources
 ADVICE = "Look at the output, mend the cause and run the same again: what was done stays done."
 
 
@@ -42,8 +43,9 @@ class Follower:
             self._play, self._began = data.get("name", ""), time.monotonic()
         elif kind in (*DONE, *FAILED):
             result = data.get("res") or {}
-            if "resources" in result or "resources" in (result.get("failure") or {}):
-                self._resources(result.get("resources") or result["failure"]["resources"])
+            told = result.get("resources", (result.get("failure") or {}).get("resources"))
+            if told is not None:
+                self._resources({**(self._gone(told) if kind in DONE else {}), **told})
             if kind in FAILED and not data.get("ignore_errors"):
                 self._failed(data, result)
             elif name := self._done(data):
@@ -58,6 +60,14 @@ class Follower:
                                   "next_step": ADVICE})  # fmt: skip
 
     # What was made
+
+    def _gone(self, told: Mapping[str, Any]) -> dict[str, dict]:
+        """What a stage that removes did not even find: an earlier run, killed before it could note it, has removed it."""
+        number = self._play.removeprefix(STAGE)
+        if self.save is None or number == self._play or not number.isdigit():
+            return {}
+        stage = self.plan.stages[int(number) - 1]
+        return {name: {"action": "deleted"} for name in stage.names if name not in told} if stage.down else {}
 
     def _resources(self, told: Mapping[str, Mapping[str, Any]]) -> None:
         for name, one in told.items():

@@ -11,6 +11,8 @@ from cloudos.graffiti.models import Property, Resource
 from cloudos.graffiti.types import Dictionary, Type
 from cloudos.graffiti.values import NotComparable, Value, value
 
+# Tables and not their classes: of these SQLAlchemy makes a statement in half the time.
+PROPERTY, RESOURCE = Property.__table__, Resource.__table__
 Found = tuple[str, str, str, Value]  # capability, its type, name, value
 
 
@@ -92,19 +94,19 @@ class Filter:
             return sa.and_(sa.true(), *parts) if every else sa.or_(sa.false(), *parts)
         held = [self._row(test.capability, test.name, _COMPARE[test.operator](test, kind))]
         if test.operator == "contains":
-            held.append(self._row(test.capability, f"{test.name}[]", Property.text == str(test.argument)))
+            held.append(self._row(test.capability, f"{test.name}[]", PROPERTY.c.text == str(test.argument)))
         return sa.or_(*held)
 
     def _row(self, capability: str | None, name: str, comparison: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-        here = [Property.resource_id == Resource.id, Property.name == name, self._of(capability), comparison]
-        return sa.exists(sa.select(sa.literal(1)).select_from(Property).where(*here).correlate(Resource))
+        here = [PROPERTY.c.resource_id == RESOURCE.c.id, PROPERTY.c.name == name, self._of(capability), comparison]
+        return sa.exists(sa.select(sa.literal(1)).select_from(PROPERTY).where(*here).correlate(RESOURCE))
 
     def _of(self, capability: str | None) -> sa.ColumnElement[bool]:
         if capability is None:
-            return Property.capability == ""
+            return PROPERTY.c.capability == ""
         family = self._families.get(capability)
-        by_name = Property.capability == capability
-        return sa.or_(by_name, Property.type.in_(sorted(family))) if family else by_name
+        by_name = PROPERTY.c.capability == capability
+        return sa.or_(by_name, PROPERTY.c.type.in_(sorted(family))) if family else by_name
 
     def _reasons(self, part: Test | Joint, found: Sequence[Found]) -> Iterator[Rejection]:
         if isinstance(part, Test):
@@ -182,13 +184,13 @@ def _odd(parts: Sequence[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
 
 def _equal(test: Test, kind: str | None) -> sa.ColumnElement[bool]:
     wanted = value(test.argument, kind)
-    column, same = (Property.text, wanted.text) if wanted.kind == "string" else (Property.number, wanted.number)
-    return sa.and_(Property.kind == wanted.kind, column == same)
+    column, same = (PROPERTY.c.text, wanted.text) if wanted.kind == "string" else (PROPERTY.c.number, wanted.number)
+    return sa.and_(PROPERTY.c.kind == wanted.kind, column == same)
 
 
 def _beyond(wanted: Value, sign: str) -> sa.ColumnElement[bool]:
-    column, limit = (Property.text, wanted.text) if wanted.kind == "string" else (Property.number, wanted.number)
-    return sa.and_(Property.kind == wanted.kind, column.op(sign, is_comparison=True)(limit))
+    column, limit = (PROPERTY.c.text, wanted.text) if wanted.kind == "string" else (PROPERTY.c.number, wanted.number)
+    return sa.and_(PROPERTY.c.kind == wanted.kind, column.op(sign, is_comparison=True)(limit))
 
 
 def _in_range(test: Test, kind: str | None) -> sa.ColumnElement[bool]:
@@ -198,18 +200,18 @@ def _in_range(test: Test, kind: str | None) -> sa.ColumnElement[bool]:
 
 def _length(test: Test, _kind: str | None) -> sa.ColumnElement[bool]:
     sign = {"length": "=", "min_length": ">=", "max_length": "<="}[test.operator]
-    return sa.and_(Property.kind.in_(("string", "list", "map")), Property.number.op(sign, is_comparison=True)(test.argument))
+    return sa.and_(PROPERTY.c.kind.in_(("string", "list", "map")), PROPERTY.c.number.op(sign, is_comparison=True)(test.argument))
 
 
 def _text(test: Test, _kind: str | None) -> sa.ColumnElement[bool]:
     """Without LIKE, which does not tell cases apart on SQLite."""
     text = str(test.argument)
     shapes = {
-        "pattern": lambda: Property.text.regexp_match(f"^(?:{text})$"), "contains": lambda: sa.func.instr(Property.text, text) > 0,
-        "has_prefix": lambda: sa.func.substr(Property.text, 1, len(text)) == text,
-        "has_suffix": lambda: sa.func.substr(Property.text, -len(text)) == text if text else sa.true(),
+        "pattern": lambda: PROPERTY.c.text.regexp_match(f"^(?:{text})$"), "contains": lambda: sa.func.instr(PROPERTY.c.text, text) > 0,
+        "has_prefix": lambda: sa.func.substr(PROPERTY.c.text, 1, len(text)) == text,
+        "has_suffix": lambda: sa.func.substr(PROPERTY.c.text, -len(text)) == text if text else sa.true(),
     }  # fmt: skip
-    return sa.and_(Property.kind.not_in(("list", "map")), shapes[test.operator]())
+    return sa.and_(PROPERTY.c.kind.not_in(("list", "map")), shapes[test.operator]())
 
 
 _COMPARE: dict[str, Callable[[Test, str | None], sa.ColumnElement[bool]]] = {

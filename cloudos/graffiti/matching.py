@@ -19,14 +19,15 @@ from cloudos.eden.db import now
 from cloudos.eden.policy import visible
 from cloudos.graffiti import conditions
 from cloudos.graffiti.directory import names_of
-from cloudos.graffiti.filters import Filter, Found
-from cloudos.graffiti.models import Capability, Claim, Pool, Property, Resource, ResourceTag
+from cloudos.graffiti.filters import PROPERTY, RESOURCE, Filter, Found
+from cloudos.graffiti.models import Capability, Claim, Pool, ResourceTag
 from cloudos.graffiti.types import Dictionary, Type, UnknownType
 from cloudos.graffiti.values import Value, scalar
 
+CAPABILITY = Capability.__table__
 MOST_OPTIONS, MOST_REJECTED, SHOWN, ALL = 50, 30, 10, 2**31 - 1
-_COLUMNS = (Resource.id, Resource.name, Resource.type, Resource.pool_id, Resource.region, Resource.zone, Resource.price, Resource.health,
-            Resource.vanished_at, Resource.seen_at, Resource.capacity)  # fmt: skip
+_COLUMNS = [RESOURCE.c[name] for name in ("id", "name", "type", "pool_id", "region", "zone", "price", "health", "vanished_at", "seen_at",
+                                          "capacity")]  # fmt: skip
 # Policy -> what counts how much in a score.
 WEIGHTS = {
     "cheapest": {"price": 0.7, "fit": 0.2, "fresh": 0.1}, "pack": {"fit": 0.7, "price": 0.2, "fresh": 0.1},
@@ -133,7 +134,7 @@ class Matcher:
 
     def _match(self, one: Wanted) -> Match:
         base = self._base(one)
-        tagged = [sa.exists().where(ResourceTag.resource_id == Resource.id, ResourceTag.tag == tag) for tag in one.tags]
+        tagged = [sa.exists().where(ResourceTag.resource_id == RESOURCE.c.id, ResourceTag.tag == tag) for tag in one.tags]
         good = sa.and_(self._usable(), one.filter.sql(), *tagged)
         rows = self._judged(base, good)
         fitting, others = ([row for row in rows if row.good == flag] for flag in (1, 0))
@@ -148,38 +149,39 @@ class Matcher:
         """The first of those that fit and of those that do not, cheapest first, each with how many there are of its sort."""
         flag = sa.case((good, 1), else_=0).label("good")
         # Only what sorting needs goes through it; the rest is fetched for the few that are kept. The limit has SQLite judge each once.
-        judged = sa.select(Resource.id, Resource.price, Resource.name, flag).where(*base).limit(ALL).subquery()
+        judged = sa.select(RESOURCE.c.id, RESOURCE.c.price, RESOURCE.c.name, flag).where(*base).limit(ALL).subquery()
         order = (judged.c.price.is_(None), judged.c.price, judged.c.name, judged.c.id)
         total = sa.func.count().over(partition_by=judged.c.good).label("total")
         rank = sa.func.row_number().over(partition_by=judged.c.good, order_by=order).label("rank")
         counted = sa.select(judged.c.id, judged.c.good, total, rank).subquery()
         most = sa.case((counted.c.good == 1, MOST_OPTIONS), else_=MOST_REJECTED)
-        statement = sa.select(*_COLUMNS, counted.c.good, counted.c.total).join(counted, counted.c.id == Resource.id)
+        statement = sa.select(*_COLUMNS, counted.c.good, counted.c.total).join(counted, counted.c.id == RESOURCE.c.id)
         return self._session.execute(statement.where(counted.c.rank <= most).order_by(counted.c.rank)).all()
 
     def _base(self, one: Wanted) -> list[sa.ColumnElement[bool]]:
         """What a requirement is about at all: resources that the caller sees, with the capability and of the type."""
-        where = [visible(Resource, self._context)]
+        where = [visible(RESOURCE.c, self._context)]
         if one.capability:
             family = self._dictionary.derived(one.capability)
-            where.append(Resource.id.in_(sa.select(Capability.resource_id).where(Capability.type.in_(family))))
+            where.append(RESOURCE.c.id.in_(sa.select(CAPABILITY.c.resource_id).where(CAPABILITY.c.type.in_(family))))
         if one.resource_type:
-            where.append(Resource.type.in_(names_of(one.resource_type, self._dictionary)))
+            where.append(RESOURCE.c.type.in_(names_of(one.resource_type, self._dictionary)))
         return where
 
     def _usable(self) -> sa.ColumnElement[bool]:
-        where = [Resource.vanished_at.is_(None), Resource.health == "ok"]
+        where = [RESOURCE.c.vanished_at.is_(None), RESOURCE.c.health == "ok"]
         if self._barred:
-            where.append(sa.or_(Resource.pool_id.is_(None), Resource.pool_id.not_in(sorted(self._barred))))
+            where.append(sa.or_(RESOURCE.c.pool_id.is_(None), RESOURCE.c.pool_id.not_in(sorted(self._barred))))
         return sa.and_(*where)
 
     def _values(self, rows: Sequence[Any], names: set[str], keyed: frozenset[str]) -> dict[str, list[Found]]:
         """By resource the values with these names, elements of lists included, and everything in the maps of `keyed`."""
         wanted_names = sorted({one for name in names for one in (name, f"{name}[]")})
-        deep = [Property.name.startswith(f"{name}.", autoescape=True) for name in sorted(keyed)]
-        statement = sa.select(Property.resource_id, Property.capability, Property.type, Property.name, Property.kind, Property.number,
-                              Property.text).where(Property.resource_id.in_([row.id for row in rows]),
-                                                   sa.or_(Property.name.in_(wanted_names), *deep))  # fmt: skip
+        deep = [PROPERTY.c.name.startswith(f"{name}.", autoescape=True) for name in sorted(keyed)]
+        columns = [PROPERTY.c[name] for name in ("resource_id", "capability", "type", "name", "kind", "number", "text")]
+        statement = sa.select(*columns).where(
+            PROPERTY.c.resource_id.in_([row.id for row in rows]), sa.or_(PROPERTY.c.name.in_(wanted_names), *deep)
+        )
         found: dict[str, list[Found]] = defaultdict(list)
         for id_, capability, type_, name, kind, number, text in self._session.execute(statement) if wanted_names else ():
             found[id_].append((capability, type_, name, Value(kind, number, text)))
@@ -207,8 +209,8 @@ class Matcher:
             return dict.fromkeys((row.id for row in rows), family[0])
         depth = {full: len(self._dictionary.ancestry(self._dictionary.types["capability", full]))
                  for full in family}  # fmt: skip
-        statement = sa.select(Capability.resource_id, Capability.type).where(
-            Capability.resource_id.in_([row.id for row in rows]), Capability.type.in_(sorted(depth)))  # fmt: skip
+        statement = sa.select(CAPABILITY.c.resource_id, CAPABILITY.c.type).where(
+            CAPABILITY.c.resource_id.in_([row.id for row in rows]), CAPABILITY.c.type.in_(sorted(depth)))  # fmt: skip
         found: dict[str, str] = {}
         for id_, type_ in self._session.execute(statement):
             if id_ not in found or (depth[type_], type_) < (depth[found[id_]], found[id_]):

@@ -18,7 +18,6 @@ from cloudos import home
 from cloudos.runs import history
 from cloudos.runs.lock import me
 from cloudos.runs.progress import Progress, comparable
-from cloudos.secrets import Store
 
 FORMAT = 1
 
@@ -105,7 +104,7 @@ class Mask:
     """Replaces every value in the cloud's store by its reference."""
 
     def __init__(self, cloud: str | None):
-        self._store = Store(cloud) if cloud else None
+        self._store = _store(cloud) if cloud else None
         self._seen = None
         self._names: dict[str, str] = {}
         self._pattern: re.Pattern | None = None
@@ -139,3 +138,10 @@ class Mask:
 def new_id(playbook: str) -> str:
     """An id that sorts by time: 20260704-093012-site-4242."""
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{playbook}-{os.getpid()}"
+
+
+def _store(cloud: str) -> Any:
+    """The cloud's secrets. Their vault imports much of Ansible, and whoever only starts a run does without it."""
+    from cloudos.secrets import Store
+
+    return Store(cloud)

@@ -1,11 +1,12 @@
 """How workers hear of work over RabbitMQ: what is configured, and that nobody waits for a RabbitMQ that is away."""
 
+import threading
 import time
 
 import pytest
 
 from cloudos.eden import config
-from cloudos.eden.jobs import queue
+from cloudos.eden.jobs import queue, worker
 from tests.api import kit, toy
 
 AWAY = {"backend": "celery", "broker_url": "amqp://guest:guest@127.0.0.1:1//"}
@@ -43,3 +44,38 @@ def test_submissions_go_on_without_rabbitmq(served):
     assert [job.status_code for job in jobs] == [202] * 3 and time.monotonic() - began < 10
     served.work()
     assert served.ended(ann, jobs[2].json()["id"])["state"] == "succeeded"
+
+
+def test_one_hint_makes_a_slot_work_until_nothing_waits(served):
+    ann = served.as_()
+    jobs = [ann.post("/v1/steps", json={"steps": 1}).json()["id"] for _ in range(3)]
+    worker.work_on(served.app.runtime, "here", threading.Event())
+    assert [served.ended(ann, job)["state"] for job in jobs] == ["succeeded"] * 3
+
+
+def test_a_worker_that_stops_begins_no_further_job(served):
+    ann, stopping = served.as_(), threading.Event()
+    job = ann.post("/v1/steps", json={"steps": 1}).json()["id"]
+    stopping.set()
+    worker.work_on(served.app.runtime, "here", stopping)
+    assert ann.get(f"/v1/jobs/{job}").json()["state"] == "initiated"
+
+
+def test_a_hint_is_not_held_for_ever(served, monkeypatch):
+    hints = []
+    monkeypatch.setattr(served.app.runtime.queue, "hint", hints.append)
+    monkeypatch.setattr(worker, "HOLD", -1)
+    ann = served.as_()
+    jobs = [ann.post("/v1/steps", json={"steps": 1}).json()["id"] for _ in range(2)]
+    hints.clear()
+    worker.work_on(served.app.runtime, "here", threading.Event())
+    assert hints == [1] and ann.get(f"/v1/jobs/{jobs[1]}").json()["state"] == "initiated"
+
+
+def test_hints_end_and_acknowledgements_do_not_wait(tmp_path, monkeypatch):
+    conf = config.load(toy.SERVICE, [str(kit.write_conf(tmp_path, jobs=AWAY))])
+    broker, sent = queue.make(toy.SERVICE, conf), []
+    monkeypatch.setattr(broker.celery, "send_task", lambda *_, **options: sent.append(options))
+    broker.hint(2)
+    assert [one["expiration"] for one in sent] == [conf.jobs.lease] * 2
+    assert queue.Prompt in broker.celery.steps["consumer"] and broker.celery.conf.broker_channel_error_retry

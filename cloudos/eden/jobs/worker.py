@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from celery import signals
@@ -19,6 +20,7 @@ from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Service
 
 LOG = log.getLogger(__name__)
+HOLD = 600  # seconds after which a slot lets a hint go; RabbitMQ waits half an hour for that
 
 
 def name() -> str:
@@ -37,6 +39,16 @@ def work_once(runtime: Runtime, worker: str) -> bool:
     except LostLease:
         LOG.warning("Job %s was lost before it began.", lease.id)
     return True
+
+
+def work_on(runtime: Runtime, worker: str, stopping: threading.Event) -> None:
+    """Do jobs until none is left or the worker stops. RabbitMQ waits for the hint to be acknowledged meanwhile; lest it waits for
+    ever, a slot that is never idle changes it for another now and then."""
+    until = time.monotonic() + HOLD
+    while not stopping.is_set() and work_once(runtime, worker):
+        if time.monotonic() > until:
+            runtime.queue.hint(1)
+            return
 
 
 class Watch(threading.Thread):
@@ -104,11 +116,15 @@ def run(service: Service, conf: cfg.ConfigOpts) -> None:
 def _celery(service: Service, conf: cfg.ConfigOpts) -> None:
     """Celery's worker."""
     broker = Broker(service, conf)
-    runtime = Runtime(service, conf)
+    runtime, stopping = Runtime(service, conf), threading.Event()
 
     @broker.celery.task(name=TASK, shared=False)
     def work() -> None:
-        work_once(runtime, name())
+        work_on(runtime, name(), stopping)
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def stop(**_: object) -> None:
+        stopping.set()
 
     @signals.worker_ready.connect(weak=False)
     def ready(**_: object) -> None:
