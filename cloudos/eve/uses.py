@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keystoneauth1 import exceptions as keystone
 from oslo_log import log
@@ -12,9 +12,6 @@ from oslo_log import log
 from cloudos.eden.client import Failure, NotFound
 from cloudos.eve import neighbours
 from cloudos.focus.client import Focus
-
-if TYPE_CHECKING:
-    from cloudos.eve.work import Order
 
 LOG = log.getLogger(__name__)
 NEXT = "The next job of the topology tells it again."
@@ -27,8 +24,8 @@ def of(wanted: dict[str, Any]) -> Pairs:
     return list(dict.fromkeys((one["document_id"], one["version"]) for one in found))
 
 
-def tell(order: Order, documents: Iterable[tuple[str, int]]) -> None:
-    """Bring Focus to know that the topology uses these documents and no others; what cannot be told is an event, and told again later."""
+def tell(order: Any, documents: Iterable[tuple[str, int]]) -> None:
+    """Bring Focus to know that the topology of an order (work.Order) uses these documents and no others; what cannot be told is an event, and told again later."""
     known, wanted = list(order.uses), list(documents)
     if {*known} == {*wanted}:
         return
