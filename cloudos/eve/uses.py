@@ -25,7 +25,10 @@ def of(wanted: dict[str, Any]) -> Pairs:
 
 
 def tell(order: Any, documents: Iterable[tuple[str, int]]) -> None:
-    """Bring Focus to know that the topology of an order (work.Order) uses these documents and no others; what cannot be told is an event, and told again later."""
+    """Bring Focus to know that the topology of an order (work.Order) uses these documents and no others.
+
+    What cannot be told is an event, and told again later.
+    """
     known, wanted = list(order.uses), list(documents)
     if {*known} == {*wanted}:
         return

@@ -14,7 +14,7 @@ NETWORK = {"networks": 200, "subnets": 200, "ports": 500, "security_groups": 200
 STORAGE = {"volumes": 100, "gigabytes": 200}
 # What topologies make: word -> the connection's service, and the list in it.
 MADE = {
-    "server": ("compute", "servers"), "volume": ("block_storage", "volumes"), "router": ("network", "routers"),
+    "server": ("compute", "servers"), "volume": ("block_storage", "volumes"), "ip": ("network", "ips"), "router": ("network", "routers"),
     "port": ("network", "ports"), "subnet": ("network", "subnets"), "network": ("network", "networks"),
     "security group": ("network", "security_groups"),
 }  # fmt: skip
@@ -33,7 +33,8 @@ class Tenant:
         self._admit(password)
         login = {"auth_url": about["auth"]["auth_url"], "username": name, "password": password, "project_name": name,
                  "user_domain_name": "Default", "project_domain_name": "Default"}  # fmt: skip
-        self.api = openstack.connect(auth=login, **known)
+        self.login = {"auth": login, **known}  # an entry of clouds.yaml
+        self.api = openstack.connect(**self.login)
         self.eve, self.focus = Eve(self.api.session), Focus(self.api.session)
         # Nothing needs to boot: a server of an empty disk is as active as any, and takes no time of a core.
         self.api.image.create_image(name=name, data=bytes(1 << 20), disk_format="raw", container_format="bare")
