@@ -334,12 +334,13 @@ class Compiler:
                         one.needs = tuple(sorted({*one.needs, *self.names(first)} - {one.name}))
 
     def _after(self) -> None:
-        """What the kinds of a provider need to come after, wherever in the pool it is."""
-        for pool in self.pools.values():
-            for kind, other in ((kind, other) for kind, one in pool.mapping.kinds.items() for other in one.after):
-                names = {one.name for one in self.resources.values() if (one.kind, one.pool) == (other, pool.name)}
+        """What the kinds of a provider need to come after, in whichever of its pools: several may be one cloud."""
+        for mapping in {pool.provider: pool.mapping for pool in self.pools.values()}.values():
+            places = {pool.name for pool in self.pools.values() if pool.provider == mapping.name}
+            for kind, other in ((kind, other) for kind, one in mapping.kinds.items() for other in one.after):
+                names = {one.name for one in self.resources.values() if one.kind == other and one.pool in places}
                 for one in self.resources.values():
-                    if (one.kind, one.pool) == (kind, pool.name) and not one.existing:
+                    if one.kind == kind and one.pool in places and not one.existing:
                         one.needs = tuple(sorted({*one.needs, *names}))
 
 

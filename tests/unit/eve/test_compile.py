@@ -234,3 +234,17 @@ def test_what_a_binding_chose_goes_before_what_the_template_asks(compiled):
         used[bool(more)] = {name for name in graph.resources if name.startswith(("flavor:", "image:"))}
     assert used[False] == {"flavor:vcpus=1,ram=1,disk=0", "image:os_distro=debian"}
     assert used[True] == {"flavor:name=small", "image:name=debian-12"}
+
+
+def test_a_floating_ip_goes_before_the_router_in_whichever_pool_that_is(compiled, pools):
+    places = {**pools, "large": Pool("large", "openstack", {"cloud": "any"}, {"flavor": "large"})}
+    graph = compiled("""
+        outside: {type: cloudos.nodes.ExternalNetwork}
+        lan: {type: cloudos.nodes.NetworkSegment}
+        router: {type: cloudos.nodes.Router, requirements: [{gateway: outside}, {segment: lan}]}
+        web:
+          type: cloudos.nodes.Server
+          requirements:
+            - network: {node: lan, relationship: {type: cloudos.relationships.ConnectsToNetwork, properties: {floating_ip: true}}}
+    """, places=places, placement={"web": "large", "lan": "default", "router": "default"})  # fmt: skip
+    assert "router_lan_router_interface" in graph.resources["web_lan_floating_ip"].needs
