@@ -79,7 +79,7 @@ class Tenant:
 
     def _detach(self, word, one):
         if word == "router":
-            for port in self.admin.network.ports(device_id=one.id):
+            for port in self.admin.network.ports(device_id=one.id, device_owner="network:router_interface"):
                 self.admin.network.remove_interface_from_router(one, port_id=port.id)
 
     def there(self, project=None):
