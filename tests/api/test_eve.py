@@ -85,7 +85,7 @@ def test_heal_makes_what_is_missing(worked):
 
 def test_cancel_in_the_middle_leaves_what_undeploy_cleans(worked):
     house = worked
-    path, job = house.deploy("shop", design("one", "two", "three", "four", seconds=1))
+    path, job = house.deploy("shop", design("one", "two", "three", "four", seconds=3))
     kit.until(lambda: ["made", "one"] in [line[:2] for line in house.journal()], 90)
     assert house.ann.post(f"/v1/jobs/{job}/cancel").status_code == 202
     house.ended(job, "cancel-succeeded")

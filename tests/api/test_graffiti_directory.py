@@ -54,8 +54,9 @@ def test_tokens_are_for_services_and_outlive_the_pool(served, ann):
     assert ann.get(path).json()["state"] == "deleted"
     assert ann.post(f"{path}/discover").json()["code"] == "pool.unusable"
     eve = served.as_("eve", "p1", "service", "reader")
-    assert eve.post(f"{path}/token").json() == {"token": "the-token", "expires_at": "2030-01-01T00:00:00+00:00", "region_id": "east",
-                                                 "provider_url": POOL["provider_url"], "project_id": "cloudproject"}  # fmt: skip
+    assert eve.post(f"{path}/token").json() == {
+        "token": "the-token", "expires_at": "2030-01-01T00:00:00+00:00", "region_id": "east", "ca": None,
+        "provider_url": POOL["provider_url"], "project_id": "cloudproject"}  # fmt: skip
     assert served.as_("eve", "p2", "service", "reader").post(f"{path}/token").status_code == 404
 
 

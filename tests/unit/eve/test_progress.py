@@ -22,7 +22,7 @@ def test_what_a_removal_does_not_find_is_gone(compiled, pools):
     """A worker that was killed when all was removed and before it could note that is followed by one that finds nothing."""
     state, plan = removal(compiled, pools)
     told = []
-    follower = Follower(plan, state, {}, told.append, save=lambda: None)
+    follower = Follower(plan, state, {}, told.append, lambda: None, {})
     follower.event({"event": "playbook_on_play_start", "event_data": {"name": "Stage 1"}})
     follower.event(event("runner_on_ok", resources={}))
     assert not state.entries and not follower.failures
@@ -32,7 +32,7 @@ def test_what_a_removal_does_not_find_is_gone(compiled, pools):
 def test_a_removal_that_fails_leaves_what_it_does_not_tell(compiled, pools):
     state, plan = removal(compiled, pools)
     before = set(state.entries)
-    follower = Follower(plan, state, {}, lambda one: None, save=lambda: None)
+    follower = Follower(plan, state, {}, lambda one: None, lambda: None, {})
     follower.event({"event": "playbook_on_play_start", "event_data": {"name": "Stage 1"}})
     follower.event(event("runner_on_failed", failure={"cause": "no", "resources": {}}))
     assert set(state.entries) == before and follower.failures
@@ -41,7 +41,7 @@ def test_a_removal_that_fails_leaves_what_it_does_not_tell(compiled, pools):
 def test_looking_for_what_is_missing_notes_nothing(compiled, pools):
     state, plan = removal(compiled, pools)
     before = set(state.entries)
-    follower = Follower(plan, state, {}, lambda one: None, save=None)
+    follower = Follower(plan, state, {}, lambda one: None, None, {})
     follower.event({"event": "playbook_on_play_start", "event_data": {"name": "Stage 1"}})
     follower.event(event("runner_on_ok", resources={}))
     assert set(state.entries) == before and not follower.seen
