@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cloudos import tosca
-from cloudos.eve import crosscheck, remote, show, verbs
+from cloudos.eve import catalogue, crosscheck, remote, show, verbs
 from cloudos.eve.given import inputs, resolver
 
 
@@ -47,6 +47,16 @@ def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | Non
         if checked:
             click.echo(f"tosca-parser: {checked['verdict']}{': ' + checked['message'] if checked['message'] else ''}")
     sys.exit(report.exit_code)
+
+
+@eve.command()
+@click.argument("name", required=False)
+def types(name: str | None) -> None:
+    """Describe the types of our profile, or the one of that name, in Markdown."""
+    try:
+        click.echo(catalogue.page(catalogue.profile(), name), nl=False)
+    except KeyError as error:
+        raise click.UsageError(f"{name}: no such type; `cloudos eve types` shows all.") from error
 
 
 verbs.register(eve)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cloudos.eve import catalogue
+
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PLUGINS = ROOT / "collections" / "ansible_collections" / "cloudos" / "cloud" / "plugins"
@@ -34,6 +36,11 @@ def keys(data):
     for group in ("probes", "operations"):
         found.update(key for item in data.get(group) or [] for key in item)
     return {"on" if key is True else key for key in found}   # YAML reads a plain `on` as true
+
+
+def test_node_types_are_those_of_the_profile():
+    """`cloudos eve types >docs/reference/node-types.md` brings the page up to date."""
+    assert (REFERENCE / "node-types.md").read_text() == catalogue.page(catalogue.profile())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
