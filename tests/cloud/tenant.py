@@ -45,7 +45,8 @@ class Tenant:
         self.user = identity.create_user(name=self.name, domain_id="default", password=password, default_project_id=self.project.id)
         identity.assign_project_role_to_user(self.project, self.user, identity.find_role("member"))
         network.update_quota(self.project.id, **NETWORK)
-        self.admin.block_storage.update_quota_set(self.project.id, **STORAGE)
+        if self.admin.has_service("block-storage"):
+            self.admin.block_storage.update_quota_set(self.project.id, **STORAGE)
         flavor = compute.create_flavor(name=self.name, ram=64, vcpus=1, disk=1, is_public=False)
         compute.flavor_add_tenant_access(flavor, self.project.id)
 
@@ -87,6 +88,8 @@ class Tenant:
         project = project or self.project.id
         found = []
         for word, (service, listed) in MADE.items():
+            if not self.admin.has_service(service.replace("_", "-")):
+                continue
             query = {"project_id": project} if service == "network" else {"all_projects": True, "project_id": project}
             found += [(word, one) for one in getattr(getattr(self.admin, service), listed)(**query)]
         # Neutron makes a port for DHCP in each network and a group for each project, and removes both by itself.
