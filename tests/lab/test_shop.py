@@ -271,7 +271,7 @@ def two(cloud, given, far, tmp_path_factory):
     bob = Person(cloud, "shop-bob", directory, far=bob.login), bob
     image = run_module("guest_image")["path"]
     for side, place in (("near", given), ("far", there)):
-        place.flavor(f"shop-{side}", 96, 1)
+        place.flavor(f"shop-{side}", 192, 1)
         place.make("image", f"shop-{side}", "--public", "--disk-format", "qcow2", "--property", f"os_distro={side}", "--file", image)
     yield bob
     for one in bob:
