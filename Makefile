@@ -42,8 +42,9 @@ lint: env  ## style, types of files, directions of imports
 	@lint-imports --config setup.cfg
 	@ansible-lint -q
 
+# Side by side on all cores, for they wait more than they compute; a file's tests share what the file sets up.
 unit: env test-packages  ## the tests that need no cloud
-	@pytest -q
+	@pytest -q --numprocesses auto --dist loadfile
 
 live: env  ## the tests of a running cloud
 	@pytest -q -m "cloud and not lab"

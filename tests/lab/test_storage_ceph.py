@@ -1,8 +1,11 @@
 """A cloud that keeps images, instances' disks and volumes in Ceph: made anew, proven, killed, and its plugins changed."""
 
 import filecmp
+import json
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -97,3 +100,42 @@ def test_a_plugin_leaves_only_when_that_is_confirmed(cloud, image):
     cloud.openstack("image", "save", "kept", "--file", str(cloud.inventory.with_name("back.img")))
     assert filecmp.cmp(cloud.inventory.with_name("kept.img"), cloud.inventory.with_name("back.img"), shallow=False)
     cloud.play("verify")
+
+
+@pytest.fixture
+def other(cloud):
+    """A second cloud, which has no cluster of its own: it is told where the first one's is, and the keys of its clients."""
+    core = yaml.safe_load((ROOT / "inventory" / "core" / "cloud.yml").read_text())
+    directory = cloud.inventory.with_name("second")
+    directory.mkdir()
+    source = {**core, "cloud": "second", "services": [*core["services"], "cinder"], "settings": {"ceph": {"monitors": cloud.address}},
+              "plugins": {**core["plugins"], "image": "ceph", "disk": "ceph", "volume": "ceph"}}  # fmt: skip
+    (directory / "cloud.yml").write_text(yaml.safe_dump(source))
+    made = Cloud(directory)
+    made.play("destroy")
+    keys = {f"service/{name}/ceph": cloud.node(f"ceph auth get-key client.{name}") for name in ("cinder", "glance", "nova")}
+    secrets = made.state / "secrets.yml"
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.write_text(json.dumps(keys))
+    vault = str(Path(sys.executable).with_name("ansible-vault"))
+    subprocess.run([vault, "encrypt", "--vault-password-file", HOME / "vault-password", secrets], check=True)
+    try:
+        for playbook in ("lab", "site"):
+            made.play(playbook)
+        yield made
+    finally:
+        made.play("destroy")
+
+
+def test_a_cluster_that_is_there_already_serves_another_cloud(cloud, other):
+    """Nothing of the cluster is made, changed or run there; disks, images and volumes lie in it all the same."""
+    assert "ceph-mon" not in other.node("systemctl list-units --all --plain --no-legend 'ceph*'")
+    before = cloud.node("ceph osd pool ls; ceph auth ls")
+    other.openstack("volume", "create", "theirs", "--size", "1")
+    until(lambda: other.openstack("volume", "show", "theirs")["status"] == "available")
+    volume = other.openstack("volume", "show", "theirs")["id"]
+    assert f"volume-{volume}" in cloud.node("rbd ls volumes").split()
+    other.openstack("volume", "delete", "theirs")
+    other.play("verify")
+    assert other.play("site").changed == 0
+    assert cloud.node("ceph osd pool ls; ceph auth ls") == before
