@@ -21,10 +21,10 @@ MADE = {
 
 
 class Tenant:
-    """Project, user, flavor and image of one name, made by the administrator of a cloud (tests.cloud.running.Cloud)."""
+    """Project, user, image, flavor and a larger one of one name, made by the administrator of a cloud (tests.cloud.running.Cloud)."""
 
     def __init__(self, cloud, name):
-        self.name = name
+        self.name, self.larger = name, f"{name}-larger"
         about = yaml.safe_load((cloud.state / "clouds.yaml").read_text())["clouds"][cloud.name]
         known = {"region_name": about["region_name"], "cacert": about["cacert"]}
         self.admin = openstack.connect(auth=about["auth"], **known)
@@ -47,8 +47,9 @@ class Tenant:
         network.update_quota(self.project.id, **NETWORK)
         if self.admin.has_service("block-storage"):
             self.admin.block_storage.update_quota_set(self.project.id, **STORAGE)
-        flavor = compute.create_flavor(name=self.name, ram=64, vcpus=1, disk=1, is_public=False)
-        compute.flavor_add_tenant_access(flavor, self.project.id)
+        for name, ram in ((self.name, 64), (self.larger, 96)):
+            flavor = compute.create_flavor(name=name, ram=ram, vcpus=1, disk=1, is_public=False)
+            compute.flavor_add_tenant_access(flavor, self.project.id)
 
     def remove(self):
         """Away with it and all that is in it, also with what an earlier one of the name has left."""
@@ -59,7 +60,7 @@ class Tenant:
         for user in identity.users(name=self.name):
             identity.delete_user(user)
         for flavor in self.admin.compute.flavors(is_public=None):
-            if flavor.name == self.name:
+            if flavor.name in (self.name, self.larger):
                 self.admin.compute.delete_flavor(flavor)
 
     def _empty(self, project):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from cloudos.secrets import Store
 from tests.cloud.tenant import Tenant
 
 pytestmark = pytest.mark.cloud
@@ -36,6 +37,7 @@ topology_template:
 """
 ONCE = {"server": 1, "volume": 1, "port": 1, "subnet": 1, "network": 1, "security group": 1}
 CROWD = 50
+KEYS = ["service/eve/credentials", "service/graffiti/pool-keys"]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,41 @@ def test_cancel_in_the_middle(tenant):
     assert tenant.eve.job(job["id"])["state"] == "cancel-succeeded"
     assert tenant.eve.topology(job["resource"].rpartition("/")[2])["status"] == "failed"
     assert tenant.there()
+    down(tenant, job)
+
+
+def test_resized_exported_and_made_again(tenant):
+    """Another flavor resizes the server that is there; what is then exported makes the same, where nothing is left of the first."""
+    choice = {"flavor": tenant.name, "image": tenant.name}
+    job = tenant.eve.wait(tenant.eve.deploy("faults-first", design="faults-server", defaults=choice)["id"], timeout=120)
+    topology = job["resource"].rpartition("/")[2]
+    (small,) = tenant.api.compute.servers()
+    tenant.eve.wait(tenant.eve.update(topology, defaults={**choice, "flavor": tenant.larger})["id"], timeout=180)
+    (large,) = tenant.api.compute.servers()
+    assert (large.id, large.flavor.name, large.status) == (small.id, tenant.larger, "ACTIVE")
+    tenant.focus.store(tenant.eve.export(topology), name="faults-again")
+    down(tenant, job)
+    assert tenant.there() == []
+    job = tenant.eve.wait(tenant.eve.deploy("faults-second", design="faults-again")["id"], timeout=120)
+    assert {word: len(names) for word, names in tenant.names().items()} == ONCE
+    assert [one.flavor.name for one in tenant.api.compute.servers()] == [tenant.larger]
+    down(tenant, job)
+
+
+def test_keys_are_rotated_under_a_topology(cloud, tenant):
+    """Its credential is encrypted with the new key before the old one is forgotten, and its next jobs have it."""
+    job = tenant.eve.wait(tenant.eve.deploy("faults-keys", design="faults-small")["id"], timeout=120)
+    before = Store(cloud.name).values(KEYS)
+    cloud.play("rotate_keys")
+    both = Store(cloud.name).values(KEYS)
+    assert all(both[name].split()[1:] == before[name].split()[:1] for name in KEYS)
+    cloud.play("rotate_keys", "-e", "rotate_finish=true")
+    assert Store(cloud.name).values(KEYS) == {name: both[name].split()[0] for name in KEYS}
+    assert cloud.play("site").changed == 0
+    names = tenant.names()
+    tenant.api.network.delete_security_group(tenant.api.network.find_security_group(*names["security group"]))
+    tenant.eve.wait(tenant.eve.heal(job["resource"].rpartition("/")[2])["id"], timeout=120)
+    assert tenant.names() == names
     down(tenant, job)
 
 
