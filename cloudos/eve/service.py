@@ -12,7 +12,7 @@ from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
-from cloudos.eve import export, original, plans, topologies, work
+from cloudos.eve import export, given, original, plans, topologies, work
 from cloudos.eve.models import STATUSES, Topology
 from cloudos.eve.vault import SEALED, Vault
 
@@ -32,6 +32,8 @@ WANTED = {
     "defaults": {"type": "object", "maxProperties": 50, "description": "Of the pool: flavor, image, external_network, user ..."},
     "inputs": {"type": "object", "maxProperties": 1000},
     "placement": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "string", "maxLength": 255}},
+    "choices": {"type": "object", "propertyNames": NODE, "additionalProperties": given.CHOICES,
+                "description": "Node to flavor, image, volume_type ... to the one by its name and, where it is known, id."},
     "instances": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
 }  # fmt: skip
 ON_FAILURE = {"enum": [work.KEEP, "undeploy"], "description": "What becomes of what a failed job has made."}
