@@ -119,6 +119,7 @@ OPTIONS = [
     cfg.IntOpt("keep_runs", default=5, min=0, help="How many runs of each topology are kept there."),
     cfg.IntOpt("keep_plans_days", default=30, min=1, help="How long `eve-manage purge-designs` keeps plans, in days."),
     cfg.StrOpt("pools_file", help="YAML file of pools that everybody may use: name to provider, login and defaults."),
+    cfg.StrOpt("ca_file", help="Certificate authorities of pools of Graffiti, instead of the system's; best as its [pools] ca_file."),
     cfg.StrOpt("focus_endpoint", help="Where Focus is; without it, as the catalog says."),
     cfg.StrOpt("graffiti_endpoint", help="Where Graffiti is; without it, as the catalog says."),
     cfg.FloatOpt("timeout", default=60, min=1, help="Seconds that another service may take to answer."),
