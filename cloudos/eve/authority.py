@@ -12,6 +12,7 @@ import yaml
 from keystoneauth1 import exceptions as keystone
 from oslo_config import cfg
 from oslo_log import log
+from requests import certs
 
 from cloudos.eden.call import Call
 from cloudos.eden.client import Failure
@@ -66,7 +67,7 @@ def revoke(conf: cfg.ConfigOpts, credential: dict[str, str], token: str | None) 
 
 
 def clouds(conf: cfg.ConfigOpts, pools: dict[str, dict], credential: dict | None, token: str | None, folder: Path) -> bytes:
-    """The clouds.yaml of a job: an entry for each pool that is a cloud; certificates of pools go into `folder` beside it.
+    """The clouds.yaml of a job: an entry for each pool that is a cloud; whom pools are trusted by goes into `folder` beside it.
 
     Raises WorkFailed that says which cannot be reached.
     """
@@ -94,12 +95,24 @@ def _pool(conf: cfg.ConfigOpts, name: str, pool: dict, token: str | None, folder
         mend = "Submit the order again with a new token."
         raise WorkFailed(f"Graffiti gives no access to pool {name} ({pool['ref']}): {error} {mend}") from error
     auth = {"auth_url": given["provider_url"], "token": given["token"], "project_id": given["project_id"]}
-    trust = _trust(conf)
-    if given.get("ca"):
-        authorities = folder / f"{pool['ref']}.pem"
-        private(authorities, given["ca"].encode())
-        trust = {"cacert": str(authorities)}
+    trust = _authorities(conf, folder / f"{pool['ref']}.pem", given.get("ca"))
     return {"auth_type": "v3token", "auth": auth, "region_name": given["region_id"], **trust}
+
+
+def _authorities(conf: cfg.ConfigOpts, file: Path, ca: str | None) -> dict[str, Any]:
+    """By whom a pool's cloud is trusted, as Graffiti trusts it: the system's authorities and, besides, those that the pool says (`ca`).
+
+    OpenStack's SDK takes one file, which has both.
+    """
+    known = conf.eve.ca_file
+    if not ca:
+        return {"cacert": known} if known else {}
+    try:
+        others = Path(known or certs.where()).read_bytes()
+    except OSError as error:
+        raise WorkFailed(f"The authorities in {error.filename} cannot be read: {error.strerror}. Correct [eve] ca_file.") from error
+    private(file, others.rstrip() + b"\n" + ca.encode())
+    return {"cacert": str(file)}
 
 
 def _reached(conf: cfg.ConfigOpts) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Eve(Client):
         return self.get("/v1/design", reference=reference)
 
     def plan(self, **order: Any) -> dict[str, Any]:
-        """What an order would do: design, profile, pool, defaults, inputs, placement, instances, name, topology."""
+        """What an order would do: design, profile, pool, defaults, inputs, placement, choices, instances, name, topology."""
         return self.request("POST", "/v1/plans", body=order).json()
 
     def topologies(self, **query: Any) -> Iterator[dict[str, Any]]:

@@ -31,23 +31,25 @@ def compile_topology(
     placement: Mapping[str, str] | None = None,
     instances: Mapping[str, int] | None = None,
     login_key: str | None = None,
+    choices: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Graph:
     """The graph of a template.
 
     `pools`: where things can be made, the first being where they are when nothing else is said; `placement`: node -> pool;
-    `instances`: node -> how many are wanted now; `login_key`: public SSH key that servers get for Eve's own operations.
+    `instances`: node -> how many are wanted now; `login_key`: public SSH key that servers get for Eve's own operations;
+    `choices`: node -> what (such as flavor) -> {"name", "id"} of the one that it is made of.
     Raises Undeployable with every problem.
     """
-    return Compiler(template, pools, topology, placement or {}, instances or {}, login_key).graph()
+    return Compiler(template, pools, topology, placement or {}, instances or {}, login_key, choices or {}).graph()
 
 
 class Compiler:
     """Compiles one template once."""
 
     def __init__(self, template: Template, pools: Mapping[str, Pool], topology: str, placement: Mapping[str, str],
-                 instances: Mapping[str, int], login_key: str | None):  # fmt: skip
+                 instances: Mapping[str, int], login_key: str | None, choices: Mapping[str, Mapping[str, Any]]):  # fmt: skip
         self.template, self.pools, self.topology, self.placement = template, pools, topology, placement
-        self.asked, self.login_key = instances, login_key
+        self.asked, self.login_key, self.choices = instances, login_key, choices
         self.problems: list[Problem] = []
         self.resources: dict[str, Resource] = {}
         self._positions = {name: number for number, name in enumerate(template.nodes)}
@@ -62,7 +64,7 @@ class Compiler:
 
     def graph(self) -> Graph:
         """All of it. Raises Undeployable."""
-        if unknown := [name for name in (*self.asked, *self.placement) if name not in self.template.nodes]:
+        if unknown := [name for name in dict.fromkeys((*self.asked, *self.placement, *self.choices)) if name not in self.template.nodes]:
             self.problem(self.template, f"there is no node {', '.join(unknown)}", f"The nodes are {', '.join(self.template.nodes)}.")
         for policy in self.template.policies.values():
             self._guarded(policy, self._policy, policy)
@@ -283,6 +285,11 @@ class Compiler:
         name = LOGIN_KEY if pool is next(iter(self.pools.values())) else f"{LOGIN_KEY}-{pool.name}"
         self.resources.setdefault(name, Resource(name, "keypair", "", pool.name, {"public_key": self.login_key}))
         return {"$attribute": [name, "name"]}
+
+    def choice(self, node: NodeTemplate, what: str, by: str = "id") -> str | None:
+        """What was chosen for a node, by its id or else its name; None where nothing was."""
+        one = self.choices.get(node.name, {}).get(what, {})
+        return one.get(by) or one.get("name")
 
     def use(self, pool: Pool, node: str, kind: str, **wanted: Any) -> Any:
         """A reference to something that exists in the pool; None when nothing is known of it."""

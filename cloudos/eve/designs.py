@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 from keystoneauth1 import exceptions as keystone
 
 from cloudos import tosca
 from cloudos.eden.call import Call
 from cloudos.eden.client import Client, Failure
-from cloudos.eden.schemas import told
 from cloudos.eve import export, given
 from cloudos.eve.faults import DesignRefused, NeighbourAway, ProfileWrong, found
 from cloudos.eve.neighbours import as_caller
@@ -25,16 +23,6 @@ from cloudos.eve.problems import Refused as NoYaml
 from cloudos.focus.client import Focus
 from cloudos.tosca.archive import ArchiveTree, open_archive
 from cloudos.tosca.resolver import Location, Refused
-
-BINDING = "resource_pool_binding"
-MAP, NUMBERS = {"type": ["object", "null"]}, {"type": "integer", "minimum": 0, "maximum": 10000}
-POOL_SCHEMA = {"type": "object", "properties": {"pool": {"type": "string"}, "provider": {"type": "string"}, "defaults": MAP}}
-PROFILE_SCHEMA = {"type": "object", "additionalProperties": False, "properties": {
-    "pools": {**MAP, "additionalProperties": POOL_SCHEMA}, "inputs": MAP, "placement": {**MAP, "additionalProperties": {"type": "string"}},
-    "instances": {**MAP, "additionalProperties": NUMBERS}}}  # fmt: skip
-CHOICE = {"type": "object", "required": ["id", "name"]}
-BINDING_SCHEMA = {"type": "object", "properties": {"nodes": {**MAP, "additionalProperties": {"type": "object", "properties": {
-    "resource_pool_ref": {"type": ["string", "null"]}, "requirements": {**MAP, "additionalProperties": CHOICE}}}}}}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,9 +60,7 @@ def own_profile(design: Fetched) -> dict[str, Any]:
 
 def judged(reference: str, content: Any) -> dict[str, Any]:
     """The content of a profile, if it is one. Raises ProfileWrong with every place that is not as it must be."""
-    is_binding = isinstance(content, dict) and content.get("kind") == BINDING
-    errors = [told(one) for one in Draft202012Validator(BINDING_SCHEMA if is_binding else PROFILE_SCHEMA).iter_errors(content)]
-    if errors:
+    if errors := given.mistakes(content):
         reason = "; ".join(f"{one['pointer']} {one['message']}" for one in errors[:5])
         raise ProfileWrong(reference=reference, reason=f"{reason}.", errors=errors)
     return {key: value for key, value in content.items() if value is not None}

@@ -16,7 +16,17 @@ from cloudos.eve.tasks import variable
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Tree
 
 DEFAULT = "default"
-PROFILE_KEYS = {"pools", "placement", "inputs", "instances"}
+MAP, TEXT = {"type": ["object", "null"]}, {"type": "string"}
+CHOICE = {"type": "object", "required": ["name"], "properties": {"name": TEXT, "id": {"type": ["string", "null"]}}}
+CHOICES = {"type": "object", "additionalProperties": CHOICE}
+POOL = {"type": "object", "properties": {"pool": TEXT, "provider": TEXT, "defaults": MAP}}
+# A binding of Graffiti is a profile that also says how it came to be.
+PROFILE = {"type": "object", "additionalProperties": False, "properties": {
+    "pools": {**MAP, "additionalProperties": POOL}, "placement": {**MAP, "additionalProperties": TEXT},
+    "choices": {**MAP, "additionalProperties": CHOICES}, "inputs": MAP,
+    "instances": {**MAP, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
+    **{key: {} for key in ("kind", "name", "binding", "template", "policy", "expires_at")}}}  # fmt: skip
+EARLIER = "is of an earlier shape, in which a pool kept what was chosen for nodes; bind the template, or export the topology, once more"
 
 
 def resolver(mirrors: tuple[str, ...]) -> FileResolver:
@@ -48,7 +58,7 @@ def inputs(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def profile(path: Path | None, tree: Tree) -> dict[str, Any]:
-    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `inputs`, `instances`.
+    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `choices`, `inputs`, `instances`.
 
     Of the file, else the one that an archive brings along. Raises Refused.
     """
@@ -56,9 +66,23 @@ def profile(path: Path | None, tree: Tree) -> dict[str, Any]:
         data, where = export.own_profile(tree) or {}, tree.label(export.PROFILE)
     else:
         data, where = _read(path) or {}, str(path)
-    if not isinstance(data, dict) or data.keys() - PROFILE_KEYS:
-        raise Refused(f"{where}: a profile is a map of {', '.join(sorted(PROFILE_KEYS))}. Remove what is not of these.")
+    if wrong := mistakes(data):
+        raise Refused("\n".join(f"{where}: {one['pointer']} {one['message']}." for one in wrong))
     return data
+
+
+def mistakes(content: Any) -> list[dict[str, str]]:
+    """What makes a content no profile: {"pointer", "message"} each; none for a profile."""
+    from jsonschema import Draft202012Validator  # only who has a profile waits for it
+
+    from cloudos.eden.schemas import told
+
+    if isinstance(content, dict) and "nodes" in content:
+        return [{"pointer": "/nodes", "message": EARLIER}]
+    found = [told(one) for one in Draft202012Validator(PROFILE).iter_errors(content)]
+    pools = {} if found else content.get("pools") or {}
+    return found + [{"pointer": f"/pools/{name}/defaults/chosen", "message": EARLIER}
+                    for name, one in pools.items() if "chosen" in (one.get("defaults") or {})]  # fmt: skip
 
 
 def _read(path: Path) -> Any:
@@ -97,6 +121,18 @@ def environment_secret(name: str) -> str:
     if value is None:
         raise Refused(f"secret {name} is needed and not given. Put it into the environment as {variable(name)}.")
     return value
+
+
+def choices(given: tuple[str, ...]) -> dict[str, dict[str, dict[str, str]]]:
+    """Node -> what -> {"name"} of NODE.WHAT=NAME each."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for text in given:
+        where, _, name = text.partition("=")
+        node, _, what = where.rpartition(".")
+        if not (node and what and name):
+            raise click.BadParameter(f"{text}: write NODE.WHAT=NAME, such as web.flavor=large", param_hint="--choice")
+        found.setdefault(node, {})[what] = {"name": name}
+    return found
 
 
 def counts(given: tuple[str, ...]) -> dict[str, int]:

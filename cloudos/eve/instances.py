@@ -70,6 +70,9 @@ class Compilation(Protocol):
     def login_key_in(self, pool: Pool) -> Any:
         """A reference to Eve's own key pair in a pool."""
 
+    def choice(self, node: NodeTemplate, what: str, by: str = "id") -> str | None:
+        """What was chosen for a node."""
+
     def use(self, pool: Pool, node: str, kind: str, **wanted: Any) -> Any:
         """A reference to something that exists in the pool."""
 
@@ -182,7 +185,8 @@ class Instance(Owner):
                 "topology": compiler.topology, "node": self.name, "name": self.name, "index": self.index, "number": self.index + 1,
                 "properties": self.properties, "capabilities": self.capabilities, "metadata": self.template.metadata,
                 "artifacts": {name: compiler.file(one) for name, one in self.template.artifacts.items()},
-                "pool": self.pool.defaults, "targets": self.targets, "links": self.links, "sources": self.sources,
+                "pool": self.pool.defaults, "chosen": functools.partial(compiler.choice, self.template),
+                "targets": self.targets, "links": self.links, "sources": self.sources,
                 "policies": functools.partial(compiler.policies_on, self.template),
                 "own": self._own, "use": functools.partial(compiler.use, self.pool, self.template.name),
                 "login_key": compiler.login_key_in(self.pool), "refuse": refuse,
@@ -237,11 +241,11 @@ class Link(Owner):
 
     def context(self) -> dict[str, Any]:
         """The names that expressions may use."""
-        compiler, source = self.compiler, self.source.template.name
+        compiler, source = self.compiler, self.source.template
         return {
             "topology": compiler.topology, "name": self.name, "source": self.source, "target": self.target, "properties": self.properties,
-            "pool": self.pool.defaults, "resource": functools.partial(self.own, "id"),
-            "use": functools.partial(compiler.use, self.pool, source),
+            "pool": self.pool.defaults, "chosen": functools.partial(compiler.choice, source), "resource": functools.partial(self.own, "id"),
+            "use": functools.partial(compiler.use, self.pool, source.name),
         }  # fmt: skip
 
 

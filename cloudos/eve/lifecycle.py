@@ -35,7 +35,7 @@ Secrets = Callable[[str], str]
 @dataclass(frozen=True)
 class Request:
     """A topology as it is wanted. `tree`: where files of operations are; `instances`: node -> number, else as it is now;
-    `design`: packs it as export.py says, for states that keep it."""
+    `design`: packs it as export.py says, for states that keep it; `choices`: as of compile_topology."""
 
     topology: str
     template: Template
@@ -44,6 +44,7 @@ class Request:
     placement: Mapping[str, str] = field(default_factory=dict)
     instances: Mapping[str, int] = field(default_factory=dict)
     design: Callable[[], bytes] | None = None
+    choices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -102,12 +103,16 @@ class Eve:
         now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
         wanted = {**now, **request.instances}
         key = self.key(request.topology) if self._logs_in(request) else None
-        return compile_topology(request.template, request.pools, request.topology, request.placement, wanted, key)
+        return self._compiled(request, wanted, key)
+
+    @staticmethod
+    def _compiled(request: Request, instances: Mapping[str, int] | None = None, key: str | None = None) -> Graph:
+        return compile_topology(request.template, request.pools, request.topology, request.placement, instances, key, request.choices)
 
     @staticmethod
     def _logs_in(request: Request) -> bool:
         """Whether anything is run on servers; the first compilation tells, without a key."""
-        graph = compile_topology(request.template, request.pools, request.topology, request.placement)
+        graph = Eve._compiled(request)
         return any(one.kind == OPERATION and one.arguments["hosts"] for one in graph.resources.values())
 
     @staticmethod

@@ -47,7 +47,8 @@ class Planner(Eve):
 
 @dataclass
 class Wanted:
-    """An order. `wanted` goes into the topology and the job: design, profile, inputs, placement, instances, names of pools; no secrets."""
+    """An order. `wanted` goes into the topology and the job: design, profile, inputs, placement, choices, instances,
+    names of pools; no secrets."""
 
     wanted: dict[str, Any]
     pools: dict[str, dict[str, Any]]
@@ -89,12 +90,9 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     wanted["inputs"] = {**before.get("inputs", {}), **(profile.get("inputs") or {}), **body.get("inputs", {})}
     numbers = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
     wanted["instances"] = {node: int(number) for node, number in numbers.items()}
-    if not topology or {"profile", "pool", "defaults"} & body.keys():
-        chosen = pools.Chosen(call, body, profile, body.get("profile", "the order"))
-        named, wanted["placement"] = chosen.pools, chosen.placement
-    else:
-        named = {name: kept[name] for name in before["pools"]}
-        wanted["placement"] = {**before.get("placement", {}), **body.get("placement", {})}
+    stays = {**before, "pools": {name: kept[name] for name in before["pools"]}} if topology and "profile" not in body else {}
+    places = pools.Places(call, body, profile, body.get("profile", "the order"), stays)
+    named, wanted["placement"], wanted["choices"] = places.pools, places.placement, places.choices
     wanted["pools"] = list(named)
     if topology:
         _same_pools(call, topology, kept, named)

@@ -22,9 +22,10 @@ job_commands(job)
 job.add_command(job.commands["watch"], "events")
 OPTIONS = (
     click.option("--design", help="A document of Focus: name or name@version."),
-    click.option("--profile", help="A document of Focus with pools, placement, inputs, instances; or a binding of Graffiti."),
+    click.option("--profile", help="A document of Focus with pools, placement, choices, inputs, instances; or a binding of Graffiti."),
     click.option("--pool", help="A pool of Graffiti or the operator; without it, your own project."),
     click.option("--default", "defaults", multiple=True, help="KEY=VALUE of the pool, such as flavor=small; several times."),
+    click.option("--choice", "choices", multiple=True, metavar="NODE.WHAT=NAME", help="Of one node, as web.flavor=large; several times."),
     click.option("-i", "--inputs", "inputs", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; several times."),
     click.option("--instances", multiple=True, metavar="NODE=NUMBER", help="How many of a scalable node; several times."),
 )
@@ -53,7 +54,8 @@ def order_of(given_options: dict[str, Any]) -> dict[str, Any]:
     body = {key: value for key, value in plain.items() if value is not None}
     if given_options.get("plan_id"):
         body["plan"] = given_options["plan_id"]
-    for name, read in (("defaults", given.inputs), ("inputs", given.inputs), ("instances", given.counts)):
+    for name, read in (("defaults", given.inputs), ("inputs", given.inputs), ("choices", given.choices),
+                       ("instances", given.counts)):  # fmt: skip
         if given_options.get(name):
             body[name] = read(given_options[name])
     if names := given_options.get("secrets"):

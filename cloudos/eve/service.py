@@ -12,7 +12,7 @@ from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
-from cloudos.eve import export, original, plans, topologies, work
+from cloudos.eve import export, given, original, plans, topologies, work
 from cloudos.eve.models import STATUSES, Topology
 from cloudos.eve.vault import SEALED, Vault
 
@@ -32,6 +32,8 @@ WANTED = {
     "defaults": {"type": "object", "maxProperties": 50, "description": "Of the pool: flavor, image, external_network, user ..."},
     "inputs": {"type": "object", "maxProperties": 1000},
     "placement": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "string", "maxLength": 255}},
+    "choices": {"type": "object", "propertyNames": NODE, "additionalProperties": given.CHOICES,
+                "description": "Node to flavor, image, volume_type ... to the one by its name and, where it is known, id."},
     "instances": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
 }  # fmt: skip
 ON_FAILURE = {"enum": [work.KEEP, "undeploy"], "description": "What becomes of what a failed job has made."}
@@ -117,6 +119,7 @@ OPTIONS = [
     cfg.IntOpt("keep_runs", default=5, min=0, help="How many runs of each topology are kept there."),
     cfg.IntOpt("keep_plans_days", default=30, min=1, help="How long `eve-manage purge-designs` keeps plans, in days."),
     cfg.StrOpt("pools_file", help="YAML file of pools that everybody may use: name to provider, login and defaults."),
+    cfg.StrOpt("ca_file", help="Certificate authorities of pools of Graffiti, instead of the system's; best as its [pools] ca_file."),
     cfg.StrOpt("focus_endpoint", help="Where Focus is; without it, as the catalog says."),
     cfg.StrOpt("graffiti_endpoint", help="Where Graffiti is; without it, as the catalog says."),
     cfg.FloatOpt("timeout", default=60, min=1, help="Seconds that another service may take to answer."),

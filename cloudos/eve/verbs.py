@@ -28,7 +28,7 @@ TEMPLATE_OPTIONS = (
     click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path)),
     click.option("-i", "--inputs", "inputs", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; several times."),
     click.option("--cloud", help="Name of a cloud in clouds.yaml: where everything is made unless the profile says otherwise."),
-    click.option("--profile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Pools, placement, inputs, instances."),
+    click.option("--profile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Pools, placement, choices, inputs ..."),
     click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an imported address lie."),
     click.option("--name", help="Name of the topology; the file's name without suffix."),
 )
@@ -73,10 +73,10 @@ def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: 
     if report.exit_code or report.template is None:
         words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."
         raise Refused("\n".join([*map(str, report.problems), words]))
-    pools, placement = given.pools(cloud, about), about.get("placement") or {}
-    kept = {"pools": export.pools(pools), "placement": placement, "inputs": values}
+    pools, placement, choices = given.pools(cloud, about), about.get("placement") or {}, about.get("choices") or {}
+    kept = {"pools": export.pools(pools), "placement": placement, "choices": choices, "inputs": values}
     return Request(name or file.stem, report.template, pools, tree, placement, about.get("instances") or {},
-                   lambda: export.design(report, tree, resolver.mirrors, kept))  # fmt: skip
+                   lambda: export.design(report, tree, resolver.mirrors, kept), choices)  # fmt: skip
 
 
 def collections_of(request: Request) -> list[str]:

@@ -285,4 +285,5 @@ def request_of(mark: str, wanted: dict[str, Any], usable: Mapping[str, Pool], tr
     report = designs.template(tree, wanted.get("inputs") or {})
     if report.exit_code or report.template is None:
         raise designs.found(wanted["design"]["reference"], [one for one in report.problems if one.severity != "warning"])
-    return Request(mark, report.template, usable, tree, wanted.get("placement") or {}, wanted.get("instances") or {})
+    return Request(mark, report.template, usable, tree, wanted.get("placement") or {}, wanted.get("instances") or {},
+                   choices=wanted.get("choices") or {})  # fmt: skip

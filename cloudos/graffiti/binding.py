@@ -18,6 +18,7 @@ from cloudos.graffiti.models import Binding, Claim, Pool, Resource
 from cloudos.graffiti.types import Dictionary
 
 SHOWN = 10
+DEFAULT = "default"  # what profiles call the first of their pools
 
 
 @dataclass
@@ -164,17 +165,26 @@ def alive(binding: Binding) -> str:
 
 
 def profile(binding: Binding) -> dict[str, Any]:
-    """The binding document for Focus: per node its pool and, by requirement, what was chosen; a template stays untouched by it."""
-    nodes: dict[str, Any] = {}
+    """The binding as a profile for Focus: `pools`, `placement` of nodes, and `choices`: node -> requirement -> what was chosen for it.
+
+    A template stays untouched by it.
+    """
+    pools: dict[str, str] = {}
+    placement: dict[str, str] = {}
+    choices: dict[str, dict[str, Any]] = {}
     for id_, one in sorted(binding.chosen.items()):
-        node = nodes.setdefault(one["node"], {"resource_pool_ref": one["pool"], "region": one["region"], "requirements": {}})
-        name = id_.removeprefix(f"{one['node']}.")
-        kept = {"resource": one["resource"], "type": one["type"], "id": one["native_id"], "name": one["name"], "count": one["count"]}
-        node["requirements"][name] = {**kept, **({"zone": one["zone"]} if one["zone"] else {})}
+        node = one["node"]
+        where = {key: one[key] for key in ("region", "zone") if one[key]}
+        choices.setdefault(node, {})[id_.removeprefix(f"{node}.")] = {
+            "resource": one["resource"], "type": one["type"], "id": one["native_id"], "name": one["name"], "count": one["count"], **where,
+        }  # fmt: skip
+        if one["pool"]:  # what was published by hand belongs to none
+            placement[node] = pools.setdefault(one["pool"], f"{DEFAULT}-{len(pools) + 1}" if pools else DEFAULT)
     request = binding.request
     template = {"template": request["template"]} if isinstance(request.get("template"), Mapping) else {}
     return {"kind": "resource_pool_binding", "name": binding.name, "binding": binding.id, **template, "policy": request.get("policy") or {},
-            "expires_at": shown(binding.expires_at) if binding.state == "reserved" else None, "nodes": nodes}  # fmt: skip
+            "expires_at": shown(binding.expires_at) if binding.state == "reserved" else None,
+            "pools": {name: {"pool": id_} for id_, name in pools.items()}, "placement": placement, "choices": choices}  # fmt: skip
 
 
 def drift(binding: Binding, session: Session) -> list[dict[str, Any]]:

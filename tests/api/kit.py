@@ -6,9 +6,12 @@ Keystone is not there: a layer does what keystonemiddleware does once Keystone h
 from __future__ import annotations
 
 import atexit
+import contextlib
+import datetime
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,7 +24,9 @@ from pathlib import Path
 import requests
 import sqlalchemy as sa
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
+from cloudos import pki
 from cloudos.eden import auth, config
 from cloudos.eden.app import make_app
 from cloudos.eden.jobs.worker import work_once
@@ -87,6 +92,22 @@ class Served:
 
 
 ENDED = ("succeeded", "failed", "cancel-succeeded", "cancel-failed")
+
+
+@contextlib.contextmanager
+def secure():
+    """(address, its authority in PEM) of a server that refuses everybody; authorities have one name, as those of clouds of one day."""
+    today = datetime.datetime.now(datetime.UTC)
+    authority, authority_key = pki.make_ca(today)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("".join(pki.make_certificate("localhost", ["localhost"], authority, authority_key, today)))
+        file.flush()
+        context.load_cert_chain(file.name)
+    server = make_server("localhost", 0, Response("{}", 401), ssl_context=context)
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    yield f"https://localhost:{server.port}", authority
+    server.shutdown()
 
 
 class Caller(requests.Session):

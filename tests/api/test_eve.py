@@ -340,6 +340,8 @@ def test_commands_do_it_all(worked, monkeypatch, tmp_path):
     assert "initiated" in run("job", "retry", job)
     house.ended(job)
     assert "succeeded" in run("job", "list") and "failure" in run("job", "events", job)
+    run("topology", "update", "shop", "--choice", "one.content=chosen")
+    assert house.files()[0] == ("one", "chosen") and "NODE.WHAT=NAME" in run("topology", "update", "shop", "--choice", "one=x", code=2)
     run("topology", "undeploy", "shop")
     assert "inactive" in run("topology", "list")
     run("topology", "delete", "shop")

@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+import requests
 import sqlalchemy as sa
 import yaml
 from alembic.autogenerate import compare_metadata
@@ -242,7 +243,7 @@ def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
 
     def graffiti(environ, start_response):
         asked.append((environ["PATH_INFO"], environ["HTTP_X_AUTH_TOKEN"], environ["HTTP_X_SERVICE_TOKEN"]))
-        told = {"token": "of-pool", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "ca": "-----BEGIN"}
+        told = {"token": "of-pool", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R", "ca": None}
         return Response(json.dumps(told))(environ, start_response)
 
     server = make_server("127.0.0.1", 0, graffiti)
@@ -254,11 +255,43 @@ def test_pools_of_graffiti_are_reached_with_a_token_of_theirs(tmp_path):
     clouds = yaml.safe_load(authority.clouds(conf, pools, None, "of-ann", tmp_path))
     server.shutdown()
     assert asked == [("/v1/resource_pools/7/token", "of-ann", "of-eve")]
-    assert clouds == {"clouds": {"far": {"auth_type": "v3token", "region_name": "R", "cacert": f"{tmp_path}/7.pem",
+    assert clouds == {"clouds": {"far": {"auth_type": "v3token", "region_name": "R",
                                          "auth": {"auth_url": "https://far/v3", "token": "of-pool", "project_id": "p"}}}}  # fmt: skip
     with pytest.raises(WorkFailed, match="Graffiti gives no access to pool far"):
         authority.clouds(conf, pools, None, "of-ann", tmp_path)
-    assert (tmp_path / "7.pem").read_text() == "-----BEGIN"
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_clouds_are_trusted_each_by_its_own_authority_besides_the_systems(tmp_path, monkeypatch, configured):
+    """As Graffiti does; what this cloud is trusted by, or not, is another matter."""
+    with kit.secure() as (known, known_pem), kit.secure() as (near, near_pem), kit.secure() as (far, far_pem):
+        system = tmp_path / "system.pem"
+        system.write_text(known_pem.strip())
+        monkeypatch.setattr(authority.certs, "where", lambda: str(system))
+        given = {"7": near_pem, "8": far_pem, "9": None}
+        token = {"token": "t", "provider_url": "https://far/v3", "project_id": "p", "region_id": "R"}
+        monkeypatch.setattr(authority.Graffiti, "token", lambda self, pool: {**token, "ca": given[pool]})
+        groups = {"eve": {"graffiti_endpoint": known, **({"ca_file": system} if configured else {})},
+                  "keystone_authtoken": {"auth_type": "admin_token", "endpoint": known, "token": "of-eve", "insecure": True}}  # fmt: skip
+        conf = config.load(SERVICE, [str(kit.write_conf(tmp_path, **groups))])
+        pools = {name: {"source": "graffiti", "ref": ref} for name, ref in (("near", "7"), ("far", "8"), ("other", "9"))}
+        clouds = yaml.safe_load(authority.clouds(conf, pools, None, "of-ann", tmp_path))["clouds"]
+        assert clouds["other"].get("cacert") == (str(system) if configured else None)
+        assert not [name for name, one in clouds.items() if "verify" in one]
+        trusted = {(name, url): trusts(clouds[name]["cacert"], url) for name in ("near", "far") for url in (known, near, far)}
+        assert trusted == {(name, url): url in (known, own) for name, own in (("near", near), ("far", far)) for url in (known, near, far)}
+        assert (tmp_path / "7.pem").stat().st_mode & 0o777 == 0o600
+        system.unlink()
+        with pytest.raises(WorkFailed, match=r"system.pem cannot be read: No such file or directory. Correct \[eve\] ca_file"):
+            authority.clouds(conf, {"near": pools["near"]}, None, "of-ann", tmp_path)
+
+
+def trusts(file, url):
+    """Whether requests, and with it OpenStack's SDK, trusts a server by a file of authorities."""
+    try:
+        return requests.get(url, verify=file, timeout=10).status_code == 401
+    except requests.exceptions.SSLError:
+        return False
 
 
 def test_a_design_of_a_stranger_is_not_there(house):

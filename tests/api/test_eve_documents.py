@@ -35,6 +35,42 @@ def test_what_is_exported_is_a_design_that_makes_the_same(worked):
     assert more["actions"] == {"create": 3}, "what the order says wins"
 
 
+def test_a_binding_says_of_each_node_what_it_is_made_of(worked):
+    """As Graffiti writes it, an order changes it, and an export says it."""
+    house = worked
+    chosen = {"one": {"content": {"id": "f1", "name": "small", "count": 1}}, "two": {"content": {"id": "f2", "name": "large"}}}
+    binding = {"kind": "resource_pool_binding", "name": "shop", "binding": "1", "policy": {}, "expires_at": None,
+               "pools": {"default": {"pool": "disk"}}, "placement": {"one": "default", "two": "default"}, "choices": chosen}  # fmt: skip
+    house.store("bound", yaml.safe_dump(binding).encode())
+    house.store("three", design("one", "two", "three"))
+    answer = house.post("topologies", name="shop", design="three", profile="bound")
+    assert answer.status_code == 202, answer.text
+    path = answer.json()["resource"]
+    house.ended(answer.json()["id"])
+    assert house.files() == [("one", "small"), ("three", "one"), ("two", "large")]
+    assert house.get(path)["choices"] == chosen and list(house.get(path)["pools"]) == ["default"]
+    order = {"choices": {"two": {"content": {"name": "huge"}}}}
+    plan = house.post("plans", topology=path.rpartition("/")[2], **order).json()
+    assert plan["actions"] == {"change": 1, "keep": 2} and plan["choices"] == {**chosen, **order["choices"]}
+    house.done(f"{path}/update", **order)
+    house.done(f"{path}/update", inputs={"content": "new"})
+    there = house.files()
+    assert there == [("one", "small"), ("three", "new"), ("two", "huge")], "what is not named stays"
+    house.store("kept", house.ann.get(f"{path}/export").content, media="application/zip")
+    house.done(f"{path}/undeploy")
+    house.ended(house.post("topologies", name="again", design="kept").json()["id"])
+    assert house.files() == there
+
+
+def test_a_binding_of_an_earlier_shape_is_refused(worked):
+    house = worked
+    nodes = {"one": {"resource_pool_ref": "disk", "requirements": {"content": {"id": "f1", "name": "small"}}}}
+    house.store("old", yaml.safe_dump({"kind": "resource_pool_binding", "nodes": nodes}).encode())
+    house.store("single", design("one"))
+    refused = house.post("topologies", name="shop", design="single", profile="old").json()
+    assert refused["code"] == "profile.invalid" and "bind the template" in refused["detail"]
+
+
 def test_focus_keeps_what_topologies_use_and_names_them(worked):
     house = worked
     focus = house.focus.as_("ann", "p1", "member")

@@ -5,6 +5,7 @@ import time
 import pytest
 import yaml
 
+from cloudos.eve import given
 from tests.api import graffiti
 from tests.api.graffiti import POOL
 
@@ -134,9 +135,12 @@ def test_a_template_is_bound_by_what_it_leaves_open(ann, pool):
     assert chosen == {"web.flavor": "m1.small", "web.image": "debian-12", "batch.host": "m1.large"}
     document = yaml.safe_load(ann.get(f"{made.headers['Location']}/profile").text)
     assert document["kind"] == "resource_pool_binding" and document["template"]["reference"] == "focus:web@3"
-    assert document["nodes"]["web"]["resource_pool_ref"] == pool["id"]
-    assert document["nodes"]["web"]["requirements"]["flavor"] == {"resource": made.json()["chosen"]["web.flavor"]["resource"], "id": "f2",
-                                                                  "type": "OS::Nova::Flavor", "name": "m1.small", "count": 2}  # fmt: skip
+    assert document["pools"] == {"default": {"pool": pool["id"]}} and document["placement"] == {"web": "default", "batch": "default"}
+    assert {node: sorted(one) for node, one in document["choices"].items()} == {"web": ["flavor", "image"], "batch": ["host"]}
+    assert document["choices"]["web"]["flavor"] == {"resource": made.json()["chosen"]["web.flavor"]["resource"], "id": "f2",
+                                                    "type": "OS::Nova::Flavor", "name": "m1.small", "count": 2,
+                                                    **({"region": pool["region_id"]} if pool["region_id"] else {})}  # fmt: skip
+    assert given.mistakes(document) == [], "it is a profile for Eve"
 
 
 def test_inputs_decide_and_a_wrong_template_is_told_with_its_lines(ann, pool):

@@ -52,7 +52,7 @@ def test_a_profile_is_stored_in_focus_over_http(ann, focus):
     assert (document["type"], document["latest_version"]) == ("resource_binding", 1)
     content = focus.as_("ann", "p1", "architect").get(f"/v1/documents/{document['id']}/versions/1/content").text
     assert yaml.safe_load(content) == ann.profile(made["id"])
-    assert yaml.safe_load(content)["nodes"]["web"]["requirements"]["flavor"]["name"] == "m1.small"
+    assert yaml.safe_load(content)["choices"]["web"]["flavor"]["name"] == "m1.small"
 
 
 def test_match_tells_people_what_was_chosen_and_why_not(run, tmp_path):

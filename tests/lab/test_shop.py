@@ -175,8 +175,7 @@ def binding(ann, tmp_path_factory):
 
 
 def test_requirements_are_bound_and_rejections_explained(binding):
-    chosen = {f"{node}.{name}": choice["name"] for node, one in binding["document"]["nodes"].items()
-              for name, choice in one["requirements"].items()}  # fmt: skip
+    chosen = {f"{node}.{name}": choice["name"] for node, one in binding["document"]["choices"].items() for name, choice in one.items()}
     assert chosen["web.flavor"] == chosen["door.flavor"] == "shop-small"
     assert chosen["web.image"] == chosen["door.image"] == "shop-debian"
     assert "flavor shop-tiny: cloudos.openstack/Flavor.mem_size 96 MiB < 300 MB wanted" in binding["told"]

@@ -23,13 +23,16 @@ TRAITS = "1.6"  # microversion of Placement that knows traits of providers
 class _Guarded(HTTPAdapter):
     """Every request, also those that a catalog or a redirect leads to, goes to an address that pools may have.
 
-    `ca`: certificates (PEM) of authorities that the pool is trusted by besides the others. Raises LoginFailed where they are none.
+    `ca`: certificates (PEM) of authorities that the pool is trusted by besides those of `file`, or of the system's. Raises LoginFailed
+    where they are none.
     """
 
-    def __init__(self, denied: tuple[str, ...], ca: str | None):
+    def __init__(self, denied: tuple[str, ...], file: str | None, ca: str | None):
         self._denied = denied
+        self._trust = ssl.create_default_context(cafile=file or requests.certs.where()) if ca else None
         try:
-            self._trust = ssl.create_default_context(cadata=ca) if ca else None
+            if self._trust:
+                self._trust.load_verify_locations(cadata=ca)
         except ssl.SSLError as error:
             raise LoginFailed(f"login.ca holds no certificate: {error}; give the authority's certificate in PEM") from error
         super().__init__()
@@ -55,7 +58,7 @@ def connect(access: Access) -> connection.Connection:
     plain = requests.Session()
     plain.trust_env = False
     for scheme in ("http://", "https://"):
-        plain.mount(scheme, _Guarded(tuple(access.denied), login.get("ca")))
+        plain.mount(scheme, _Guarded(tuple(access.denied), access.ca_file, login.get("ca")))
     session = sessions.Session(auth=auth, session=plain, timeout=access.timeout, verify=access.ca_file or True)
     region = cloud_region.from_session(session, region_name=access.region_id, app_name="cloudos-graffiti",
                                        interface=login.get("interface", "public"))  # fmt: skip

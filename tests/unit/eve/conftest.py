@@ -38,10 +38,10 @@ def template(tmp_path):
 
 @pytest.fixture
 def compiled(template, pools):
-    """A function: the graph of node templates as text. `instances` and `placement` as of compile_topology."""
+    """A function: the graph of node templates as text. `instances`, `placement` and `choices` as of compile_topology."""
 
-    def run(nodes, instances=None, placement=None, login_key=None, places=None, **more):
-        return compile_topology(template(nodes, **more), places or pools, "shop", placement, instances, login_key)
+    def run(nodes, instances=None, placement=None, login_key=None, places=None, choices=None, **more):
+        return compile_topology(template(nodes, **more), places or pools, "shop", placement, instances, login_key, choices)
 
     return run
 

@@ -221,23 +221,72 @@ def test_networks_are_where_their_servers_are(compiled, pools):
     assert made == {f"{kind}-{end}": ends[end] for end in ends for kind in ("outside", "lan", "router", "server")}
 
 
-def test_what_a_binding_chose_goes_before_what_the_template_asks(compiled):
-    nodes = """
+SERVERS = """
+    web:
+      type: cloudos.nodes.ServerGroup
+      properties: {max_instances: 3}
+      capabilities: {host: {properties: {num_cpus: 1}}, os: {properties: {distribution: debian}}}
+    db: {type: cloudos.nodes.Server}
+    cache: {type: tosca.nodes.Compute}
+"""
+
+
+def made_of(graph, name, argument):
+    """What exists and a resource is made of, as it is looked for."""
+    return graph.resources[graph.resources[name].arguments[argument]["$attribute"][0]].arguments
+
+
+def test_nodes_of_one_pool_are_made_each_of_what_was_chosen_for_it(compiled):
+    places = {"default": Pool("default", "openstack", {"cloud": "any"}, {"flavor": "tiny", "image": "cirros"})}
+    choices = {"web": {"flavor": {"id": "f1", "name": "small"}, "image": {"id": "i1", "name": "debian"}},
+               "db": {"flavor": {"id": "f2", "name": "large"}, "availability_zone": {"name": "az2"}}}  # fmt: skip
+    graph = compiled(SERVERS, places=places, choices=choices, instances={"web": 2})
+    found = {name: (made_of(graph, name, "flavor"), made_of(graph, name, "image")) for name in ("web", "web-2", "db", "cache")}
+    assert found["web"] == found["web-2"] == ({"name": "f1"}, {"name": "i1"}), "before what the template asks by its capabilities"
+    assert found["db"] == ({"name": "f2"}, {"name": "cirros"}) and found["cache"] == ({"name": "tiny"}, {"name": "cirros"})
+    assert {one.pool for one in graph.resources.values()} == {"default"}
+    assert [graph.resources[name].arguments.get("availability_zone") for name in ("web", "db")] == [None, "az2"]
+
+
+def test_a_default_of_the_pool_is_for_what_the_template_does_not_ask(compiled):
+    graph = compiled(SERVERS, places={"default": Pool("default", "openstack", {"cloud": "any"}, {"flavor": "tiny", "image": "cirros"})})
+    assert made_of(graph, "web", "flavor") == {"vcpus": 1, "ram": 1, "disk": 0} and made_of(graph, "db", "flavor") == {"name": "tiny"}
+    assert made_of(graph, "web", "image") == {"os_distro": "debian"} and made_of(graph, "db", "image") == {"name": "cirros"}
+
+
+def test_what_a_node_itself_says_goes_before_what_was_chosen(compiled):
+    graph = compiled("    web: {type: cloudos.nodes.Server, properties: {flavor: own}}", choices={"web": {"flavor": {"name": "small"}}})
+    assert made_of(graph, "web", "flavor") == {"name": "own"}
+
+
+def test_volumes_and_networks_are_what_was_chosen_for_them(compiled):
+    graph = compiled("""
+        outside: {type: cloudos.nodes.ExternalNetwork}
+        lan: {type: cloudos.nodes.Network}
+        net: {type: tosca.nodes.network.Network, properties: {cidr: 10.1.0.0/24}}
+        disk: {type: cloudos.nodes.VolumeGroup, properties: {size: 1 GB}}
         web:
           type: cloudos.nodes.Server
-          capabilities: {host: {properties: {num_cpus: 1}}, os: {properties: {distribution: debian}}}
-    """
-    used = {}
-    for more in ({}, {"chosen": ["flavor", "image"]}):
-        pool = Pool("default", "openstack", {"cloud": "any"}, {"flavor": "small", "image": "debian-12", **more})
-        graph = compiled(nodes, places={"default": pool})
-        used[bool(more)] = {name for name in graph.resources if name.startswith(("flavor:", "image:"))}
-    assert used[False] == {"flavor:vcpus=1,ram=1,disk=0", "image:os_distro=debian"}
-    assert used[True] == {"flavor:name=small", "image:name=debian-12"}
+          requirements:
+            - network: {node: net2, relationship: {type: cloudos.relationships.ConnectsToNetwork, properties: {floating_ip: true}}}
+        net2: {type: cloudos.nodes.NetworkSegment}
+    """, choices={"outside": {"external_network": {"id": "n1", "name": "public"}}, "lan": {"network": {"id": "n2", "name": "corporate"}},
+                  "net": {"network": {"id": "n3", "name": "old"}}, "disk": {"volume_type": {"id": "v1", "name": "fast"}},
+                  "web": {"external_network": {"id": "n4", "name": "other"}}})  # fmt: skip
+    assert graph.resources["outside"].arguments == {"name": "n1", "router:external": True}
+    assert graph.resources["lan"].existing and graph.resources["lan"].arguments == {"name": "n2"}
+    assert graph.resources["net"].existing and graph.resources["net"].arguments == {"name": "n3"} and "net_subnet" not in graph.resources
+    assert graph.resources["disk"].arguments["volume_type"] == "fast", "Cinder shows types by name"
+    assert made_of(graph, "web_net2_floating_ip", "floating_network_id") == {"name": "n4"}
+
+
+def test_a_choice_for_a_node_that_is_not_there_is_told(compiled):
+    with pytest.raises(Undeployable, match="there is no node moon"):
+        compiled(SERVERS, choices={"moon": {"flavor": {"name": "small"}}})
 
 
 def test_a_floating_ip_goes_before_the_router_in_whichever_pool_that_is(compiled, pools):
-    places = {**pools, "large": Pool("large", "openstack", {"cloud": "any"}, {"flavor": "large"})}
+    places = {**pools, "again": Pool("again", "openstack", {"cloud": "any"})}
     graph = compiled("""
         outside: {type: cloudos.nodes.ExternalNetwork}
         lan: {type: cloudos.nodes.NetworkSegment}
@@ -246,5 +295,5 @@ def test_a_floating_ip_goes_before_the_router_in_whichever_pool_that_is(compiled
           type: cloudos.nodes.Server
           requirements:
             - network: {node: lan, relationship: {type: cloudos.relationships.ConnectsToNetwork, properties: {floating_ip: true}}}
-    """, places=places, placement={"web": "large", "lan": "default", "router": "default"})  # fmt: skip
+    """, places=places, placement={"web": "again", "lan": "default", "router": "default"})  # fmt: skip
     assert "router_lan_router_interface" in graph.resources["web_lan_floating_ip"].needs

@@ -74,7 +74,29 @@ def test_the_archive_holds_what_was_read_and_the_profile_as_it_is(shop):
     with zipfile.ZipFile(folder / "x.csar") as file:
         assert sorted(file.namelist()) == ["TOSCA-Metadata/TOSCA.meta", export.PROFILE, "shop.yaml"]
         profile = yaml.safe_load(file.read(export.PROFILE))
-    assert profile == {"pools": PROFILE["pools"], "placement": {}, "inputs": {"content": "other"}, "instances": {"one": 1}}
+    assert profile == {"pools": PROFILE["pools"], "placement": {}, "choices": {}, "inputs": {"content": "other"}, "instances": {"one": 1}}
+
+
+def test_choices_of_a_profile_are_made_and_exported(shop):
+    folder, call = shop
+    chosen = {"one": {"content": {"name": "chosen"}}}
+    (folder / "bound.yaml").write_text(yaml.safe_dump({**PROFILE, "choices": chosen}))
+    call("deploy", folder / "design" / "shop.yaml", "--profile", folder / "bound.yaml")
+    assert made(folder) == [("one", "chosen"), ("two", "empty")]
+    call("export", "shop", "-o", folder / "x.csar")
+    call("undeploy", "shop")
+    call("deploy", folder / "x.csar", "--name", "shop")
+    assert made(folder) == [("one", "chosen"), ("two", "empty")]
+
+
+@pytest.mark.parametrize(("profile", "words"), [
+    ({"choices": {"one": {"content": "chosen"}}}, "/choices/one/content is 'chosen', must be object"),
+    ({"pool": "x"}, "'pool' was unexpected"), ({"nodes": {}}, "of an earlier shape"), (["x"], "must be object")])  # fmt: skip
+def test_a_profile_that_is_none_is_refused_with_its_place(shop, profile, words):
+    folder, call = shop
+    (folder / "wrong.yaml").write_text(yaml.safe_dump(profile))
+    told = call("deploy", folder / "design" / "shop.yaml", "--profile", folder / "wrong.yaml", code=2)
+    assert f"{folder / 'wrong.yaml'}: /" in told and words in told
 
 
 def test_what_operations_need_goes_along_and_addresses_are_found_in_the_archive(tmp_path):

@@ -54,6 +54,16 @@ def test_a_change_in_place_and_a_replacement_with_all_that_hangs_on_it(compiled,
     assert actions(moved)["segment_subnet"] == "replace" and actions(moved)["web_segment_port"] == "change"
 
 
+def test_another_choice_for_one_of_two_servers_resizes_that_one(compiled, pools):
+    nodes = "    a: {type: cloudos.nodes.Server}\n    b: {type: cloudos.nodes.Server}"
+    image = {"id": "i", "name": "guest"}
+    bound = {name: {"flavor": {"id": "f1", "name": "small"}, "image": image} for name in ("a", "b")}
+    state = deployed(compiled(nodes, choices=bound))
+    plan = make_plan(state, compiled(nodes, choices={**bound, "b": {"flavor": {"id": "f2", "name": "large"}, "image": image}}), pools)
+    assert actions(plan) == {"b": "change"} and plan.steps["b"].reason == "resize, the server restarts"
+    assert plan.steps["b"].changes == {"flavor": [{"$attribute": [f"flavor:name={id_}", "id"]} for id_ in ("f1", "f2")]}
+
+
 def test_scaling_in_removes_the_last_instances_and_only_them(compiled, pools):
     plan = make_plan(deployed(compiled(SHOP, instances={"web": 3})), compiled(SHOP, instances={"web": 2}), pools)
     assert set(actions(plan)) == {"web-3", "disk-3", "web-3_segment_port", "web-3_segment_floating_ip", "web-3_disk-3_volume_attachment"}

@@ -1,17 +1,11 @@
 """Where providers may be, how the SDK is led there."""
 
-import ssl
-import tempfile
-import threading
-
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from werkzeug.serving import generate_adhoc_ssl_pair, make_server
-from werkzeug.wrappers import Response
 
 from cloudos.graffiti.drivers import Access, DriverError, LoginFailed, drivers, guard
 from cloudos.graffiti.drivers.openstack import OpenStack
 from cloudos.graffiti.pools import OPTIONS
+from tests.api.kit import secure
 
 DENIED = next(option.default for option in OPTIONS if option.name == "denied_networks")
 
@@ -41,24 +35,16 @@ def test_the_driver_is_installed():
     assert drivers()["openstack"] is OpenStack
 
 
-def test_a_pool_is_trusted_by_its_own_authority():
-    certificate, key = generate_adhoc_ssl_pair("localhost")
-    pem = certificate.public_bytes(Encoding.PEM).decode()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(pem.encode() + key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
-        file.flush()
-        context.load_cert_chain(file.name)
-    server = make_server("localhost", 0, Response("{}", 401), ssl_context=context)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def test_a_pool_is_trusted_by_the_known_authorities_and_by_its_own_besides(tmp_path):
     login = {"user_name": "ann", "project_name": "shop"}
+    with secure() as (first, its_own), secure() as (second, known):
+        (tmp_path / "known.pem").write_text(known)
 
-    def why(**more):
-        with pytest.raises(DriverError) as told:
-            OpenStack(Access(f"https://localhost:{server.port}/v3", None, {**login, **more}, {"password": "word"})).check()
-        return str(told.value)
+        def why(url, **more):
+            with pytest.raises(DriverError) as told:
+                OpenStack(Access(f"{url}/v3", None, {**login, **more}, {"password": "word"}, ca_file=str(tmp_path / "known.pem"))).check()
+            return str(told.value)
 
-    assert "is not trusted; give its authority's certificate as login.ca" in why()
-    assert "certificate" not in why(ca=pem)
-    assert "login.ca holds no certificate" in why(ca="nonsense")
-    server.shutdown()
+        assert "is not trusted; give its authority's certificate as login.ca" in why(first)
+        assert all("certificate" not in why(url, ca=its_own) for url in (first, second)), "a catalog may lead to either"
+        assert "login.ca holds no certificate" in why(first, ca="nonsense")
