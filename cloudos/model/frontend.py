@@ -49,8 +49,10 @@ frontend {unit}
   default_backend {unit}
 
 backend {unit}
-  server {unit} {server}
+{whole}  server {unit} {server}
 """
+# A worker without threads must not wait for a client that sends its body slowly.
+WHOLE = "  option http-buffer-request\n"
 
 
 def frontend_config(cloud: Cloud) -> str:
@@ -58,9 +60,9 @@ def frontend_config(cloud: Cloud) -> str:
     parts = [HEAD]
     for port, name, unit in sorted(served(cloud), key=lambda item: item[:2]):
         server = unit.get("backend") or f"unix@{paths.RUN}/{name}.sock"
-        parts.append(
-            PORT.format(unit=name, address=cloud.inventory.endpoint, port=port, pem=paths.FRONTEND_PEM, server=server)
-        )
+        known = {"address": cloud.inventory.endpoint, "port": port, "pem": paths.FRONTEND_PEM}
+        whole = WHOLE if unit.get("threads") == 1 else ""
+        parts.append(PORT.format(unit=name, server=server, whole=whole, **known))
     return "".join(parts)
 
 

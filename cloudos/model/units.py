@@ -25,7 +25,8 @@ import os
 import sys
 import time
 
-worker_class = "gthread"
+# It becomes gthread where there are threads. A worker without takes a connection only when it is free, and leaves it to others else.
+worker_class = "sync"
 worker_tmp_dir = "/dev/shm"
 timeout = 600
 graceful_timeout = 180

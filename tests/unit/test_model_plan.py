@@ -5,6 +5,7 @@ import os
 import re
 from types import SimpleNamespace
 
+import gunicorn.config
 import pytest
 
 from cloudos.model.difference import diff
@@ -185,6 +186,22 @@ def test_front_end_serves_every_port(plan):
         "compute-api unix@/run/cloudos/compute-api.sock",
     ]
     assert "ssl-min-ver TLSv1.2" in text
+
+
+def test_front_end_waits_for_bodies_where_a_worker_has_no_threads(plan):
+    text = content(plan, "ctl1", "haproxy", "/etc/haproxy/haproxy.cfg")
+    back_ends = {part.partition("\n")[0]: part for part in text.split("\nbackend ")[1:]}
+    assert [name for name, part in back_ends.items() if "\n  option http-buffer-request\n" in part] == ["compute-api"]
+
+
+def test_gunicorn_takes_threads_only_where_a_unit_has_them(plan):
+    settings = {}
+    exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], settings)
+    config = gunicorn.config.Config()
+    config.set("worker_class", settings["worker_class"])
+    for threads, kind in ((1, "sync"), (4, "gthread")):
+        config.set("threads", threads)
+        assert config.worker_class_str == kind
 
 
 def test_node_files(plan):

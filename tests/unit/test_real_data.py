@@ -1,5 +1,6 @@
 """The clouds, services and plugins of this repository compile, for every release that it has."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ def test_ceilometer_hears_all_that_tell_of_themselves():
     assert {"cinder", "glance", "heat", "neutron", "nova"} <= telling
     # What each of them sends to is its own name, but for Cinder's, which oslo.messaging would call openstack.
     assert "control_exchange = cinder" in files["cinder"]["/etc/cinder/cinder-volume.conf"]["content"]
+
+
+@pytest.mark.parametrize("series", RELEASES)
+def test_no_two_requests_share_a_process_of_keystone(cloud, series):
+    plan = cloud(series)
+    units = [files["keystone"]["/etc/systemd/system/keystone-api.service"]["content"] for name in plan.data["nodes"]
+             if "/etc/systemd/system/keystone-api.service" in (files := plan.host(name).files).get("keystone", {})]  # fmt: skip
+    workers = [re.search(r" --workers (\d+) --threads 1 keystone\.wsgi\.api:application\n", text) for text in units]
+    assert workers and all(found and int(found[1]) > 1 for found in workers)
 
 
 def test_nova_and_cinder_lock_the_volumes_of_a_node_in_one_place():
