@@ -106,11 +106,12 @@ def test_cancel_in_the_middle(tenant):
 
 def test_resized_exported_and_made_again(tenant):
     """Another flavor resizes the server that is there; what is then exported makes the same, where nothing is left of the first."""
-    choice = {"flavor": tenant.name, "image": tenant.name}
-    job = tenant.eve.wait(tenant.eve.deploy("faults-first", design="faults-server", defaults=choice)["id"], timeout=120)
+    defaults = {"flavor": tenant.name, "image": tenant.name}
+    job = tenant.eve.wait(tenant.eve.deploy("faults-first", design="faults-server", defaults=defaults)["id"], timeout=120)
     topology = job["resource"].rpartition("/")[2]
     (small,) = tenant.api.compute.servers()
-    tenant.eve.wait(tenant.eve.update(topology, defaults={**choice, "flavor": tenant.larger})["id"], timeout=180)
+    larger = {"web": {"flavor": {"name": tenant.larger}}}
+    tenant.eve.wait(tenant.eve.update(topology, choices=larger)["id"], timeout=180)
     (large,) = tenant.api.compute.servers()
     assert (large.id, large.flavor.name, large.status) == (small.id, tenant.larger, "ACTIVE")
     tenant.focus.store(tenant.eve.export(topology), name="faults-again")
