@@ -50,18 +50,15 @@ class Assembly:
         for name in list(self.checker.pending):
             self.checker.settle(name)
 
-    def given(self, definitions: Mapping[str, Property], given: Mapping[str, Any], place: Mark, title: str) -> dict[str, Any]:
+    def given(self, definitions: Mapping[str, Property], given: Mapping[str, Any], defaults: Mapping[str, Any], place: Mark,
+              title: str) -> dict[str, Any]:  # fmt: skip
         """Values of inputs that something else than the template has, checked; those of defaults where none are given."""
         self._known(given, definitions, place, title)
-        found = {name: self._given(one, given[name]) for name, one in definitions.items() if name in given}
         for name, definition in definitions.items():
-            source = definition.fixed or definition.default
-            if name not in found and source is not None:
-                found[name] = self.checker.value(source, definition.schema, Context())
-            elif name not in found and definition.required:
+            if name not in given and name not in defaults and definition.required:
                 message = f"input {name} of {title} has no value"
                 self.problems.add("input.missing", definition.place, message, f"Give it with --input {name}=VALUE.")
-        return found
+        return {**defaults, **{name: self._given(one, given[name]) for name, one in definitions.items() if name in given}}
 
     def _known(self, given: Mapping[str, Any] | None, definitions: Mapping[str, Property], place: Any, title: str) -> None:
         for name in [name for name in given or {} if name not in definitions]:

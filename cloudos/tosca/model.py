@@ -196,8 +196,8 @@ class Step:
 
 @dataclass(eq=False)
 class Workflow:
-    """An imperative workflow: steps, or an `implementation`. `outputs`: name -> [node, attribute] as data; `values`: those of
-    inputs, of one that is to be run."""
+    """An imperative workflow: steps, or an `implementation`. `outputs`: name -> [node, attribute] as data; `given`: inputs of one
+    that is to be run, and `values` with those that have a default."""
 
     name: str
     place: Mark
@@ -206,6 +206,8 @@ class Workflow:
     outputs: dict[str, Any] = field(default_factory=dict)
     preconditions: list[Guard] = field(default_factory=list)
     implementation: Implementation | None = None
+    defaults: dict[str, Any] = field(default_factory=dict)  # of inputs, evaluated
+    given: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] | None = None
 
 

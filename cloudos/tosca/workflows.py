@@ -59,9 +59,13 @@ class Workflows:
                 message, known = f"the template has no workflow {name}", self.template.workflows
                 self.problems.add("workflow.unknown", place.place, message, nearest(name, known))
             else:
-                workflow.values = self.assembly.given(workflow.inputs, values, workflow.place, f"workflow {name}")
+                workflow.given = dict(values)
+                workflow.values = self.assembly.given(workflow.inputs, values, workflow.defaults, workflow.place, f"workflow {name}")
 
     def _fill(self, made: Workflow, fields: Fields) -> None:
+        for key, one in made.inputs.items():
+            if (source := one.fixed or one.default) is not None:
+                made.defaults[key] = self.checker.value(source, one.schema, Context())
         made.outputs = {key: value.data() for key, value in fields.entries("outputs")}
         made.preconditions = self._preconditions(made, fields)
         if (implementation := fields.get("implementation")) is not None:
