@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, STUCK, Flow
+from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, Flow
 from cloudos.eve.flow_project import WHAT_CAME
 from cloudos.eve.graph import computed
 from cloudos.eve.problems import Refused
@@ -91,7 +91,7 @@ class FlowFollower(Follower):
         for call, step in self.plan.steps.items():
             unit = self.flow.unit_of[call]
             status, key = self.record["units"].get(unit.name), unit.guards.get(call)
-            off = status in (OFF, STUCK) or (status is not None and key and not self.record["passed"].get(key, True))
+            off = status == OFF or (status is not None and key and not self.record["passed"].get(key, True))
             if off and call not in self._told:
                 self._told.add(call)
                 self._tell(call, step.resource.node, "left out")

@@ -17,7 +17,7 @@ interface_types:
   my.Backup:
     derived_from: tosca.interfaces.Root
     operations:
-      backup: {inputs: {url: {type: string, default: URL}, word: {type: string, default: none}}}
+      backup: {inputs: {url: {type: string, default: URL}, word: {type: string, default: ""}}}
       check: {}
       restore: {}
 relationship_types:
@@ -63,17 +63,17 @@ class World:
         self.design.mkdir()
         self.disk.mkdir()
         for name in ("create", "start", "stop", "check", "restore", "link", "backup"):
-            self.script(name)
-        self.script("backup", more="last=${url:-nowhere}/$n\nsize=3")
+            says = f"echo {name} ${{url:-}} ${{word:-}} >> {self.design}/log\n. {self.design}/{name}.more\n"
+            (self.design / f"{name}.sh").write_text(says)
+            self.more(name, "last=${url:-nowhere}/\nsize=3" if name == "backup" else "")
         profile = {"pools": {"default": {"provider": "files", "root": str(self.disk)}}}
         (self.design / "profile.yml").write_text(json.dumps(profile))
 
-    def script(self, name, more=""):
-        """An operation that writes its name, its instance and its inputs down."""
-        says = f"n=${{eve_instance:-}}\necho {name} ${{url:-}} ${{word:-}} >> {self.design}/log\n{more}\n"
-        (self.design / f"{name}.sh").write_text(says)
+    def more(self, name, text=""):
+        """What an operation does besides telling its name and inputs."""
+        (self.design / f"{name}.more").write_text(text)
 
-    def deploy(self, workflows, url="nowhere"):
+    def deploy(self, workflows, url="''"):
         body = TYPES.replace("URL", url) + "".join(f"    {line}\n" for line in workflows.strip("\n").splitlines())
         (self.design / "w.yaml").write_text(body)
         done = self.eve("deploy", self.design / "w.yaml", "--profile", self.design / "profile.yml")
@@ -142,7 +142,7 @@ flow:
     more: {target: b, activities: [{call_operation: Standard.start}], on_success: [join]}
     join: {target: all, activities: [{call_operation: Standard.stop}]}
 """)
-    world.script("restore", "echo no tape >&2; exit 3")
+    world.more("restore", "echo no tape >&2; exit 3")
     told = world.run("flow", code=1)
     assert sorted(world.log()) == ["backup", "check", "restore", "start"] and "no tape" in told and "--resume" in told
     run = world.state.runs[-1]
@@ -151,7 +151,7 @@ flow:
     shown = json.loads(world.run("flow", "--resume", "--check", "--json"))
     assert [(unit["step"], [one["done"] for one in unit["calls"]]) for unit in shown["units"]] == [
         ("one", [True]), ("other", [True]), ("more", [True]), ("two", [False]), ("join", [False, False])]  # fmt: skip
-    world.script("restore")
+    world.more("restore")
     world.run("flow", "--resume")
     assert world.log() == ["restore", "stop", "stop"] and len(world.state.runs) == 1
     assert "nothing to resume" in world.run("flow", "--resume", code=2)
@@ -172,7 +172,7 @@ inner: {steps: {x: {target: a, activities: [{call_operation: Backup.check}], on_
 """)
     world.run("flow")
     assert world.log() == ["check", "start", "backup"], "nothing of what handles failures"
-    world.script("check", "exit 4")
+    world.more("check", "exit 4")
     told = world.run("flow")
     assert world.log() == ["check", "restore", "backup"] and "failed and handled: try: check a" in told
     assert world.state.states == {"a": "available"}, "left from the run before"
