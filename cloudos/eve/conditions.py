@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
+from cloudos.eve.problems import Refused
 from cloudos.eve.tasks import expression
 from cloudos.tosca import patterns
 from cloudos.tosca.model import Reference
@@ -38,7 +39,7 @@ FORMS: dict[str, Callable[..., str]] = {
 }
 
 
-class Unusable(Exception):
+class Unusable(Refused):
     """A condition that cannot be evaluated; the text says why."""
 
 
@@ -66,8 +67,8 @@ def holds(text: str, known: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether a condition holds with what is known now: name -> attributes, outputs or state. Raises Unusable."""
     try:
         return bool(_environment().compile_expression(text)(hostvars={"localhost": {"eve_known": known}}))
-    except (jinja2.TemplateError, TypeError, ValueError, patterns.BadPattern) as error:
-        raise Unusable(f"{text} cannot be evaluated: {error}") from error
+    except (jinja2.TemplateError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError, patterns.BadPattern) as error:
+        raise Unusable(f"the condition {text[:500]} cannot be evaluated: {error}. Correct it in the template.") from error
 
 
 def _environment() -> SandboxedEnvironment:

@@ -206,21 +206,6 @@ inlines: {steps: {one: {target: b, activities: [{call_operation: Backup.check}, 
     assert world.log() == ["backup", "stop"]
 
 
-@pytest.mark.parametrize(("workflow", "words"), [
-    ("{one: {target: a, activities: [{delegate: deploy}]}}", "would make or delete what a is in its cloud"),
-    ("{one: {target: a, activities: [{delegate: configure}]}}", "nothing is implemented for it on a"),
-    ("{one: {target: b, activities: [{call_operation: Standard.configure}]}}", "operation Standard.configure of b has no implementation"),
-    ("{one: {target: a, target_relationship: dependency, activities: [{call_operation: Link.check}]}}", "leads to no node"),
-])  # fmt: skip
-def test_what_cannot_be_run_is_told_before_anything_is(world, workflow, words):
-    try:
-        world.deploy(f"flow: {{steps: {workflow}}}")
-    except AssertionError as refused:  # where the front end knows it already
-        assert words in str(refused) or "no interface" in str(refused)
-        return
-    assert words in world.run("flow", code=2) and world.log() == [] and world.state.runs == []
-
-
 def test_a_secret_is_in_no_file(world, monkeypatch):
     world.deploy("""
 flow: {inputs: {url: {type: string}}, steps: {one: {target: a, activities: [{call_operation: Backup.backup}]}}}
