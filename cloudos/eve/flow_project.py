@@ -21,7 +21,7 @@ from cloudos.eve.tasks import DONE_TASK, expression, fact_of
 from cloudos.tosca.resolver import Tree
 
 GO = "go"
-WHAT_CAME = "What came of it"
+WHAT_CAME, REACH = "What came of it", "Reach the servers"
 AWAY = "eve_away"
 
 
@@ -65,7 +65,7 @@ class _FlowProject(Project):
             yield _local("Servers", [self._add_host(host, login) for host, login in sorted(hosts.items())])
             away = {"name": "It cannot be logged in to", "ansible.builtin.set_fact": {AWAY: True}, "tags": ["always"]}
             tasks = [{"name": "Be ready", "block": self._reached(Stage(True, "", [])), "rescue": [away]}]
-            yield {"name": "Reach the servers", "hosts": sorted(map(host_name, hosts)), "gather_facts": False, "tasks": tasks}
+            yield {"name": REACH, "hosts": sorted(map(host_name, hosts)), "gather_facts": False, "tasks": tasks}
 
     def _is_state(self, name: str) -> bool:
         return self.plan.steps[name].resource.arguments["how"]["kind"] == "state"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, Flow
-from cloudos.eve.flow_project import WHAT_CAME
+from cloudos.eve.flow_project import REACH, WHAT_CAME
 from cloudos.eve.graph import computed
 from cloudos.eve.problems import Refused
 from cloudos.eve.progress import Follower
@@ -95,6 +95,10 @@ class FlowFollower(Follower):
             if off and call not in self._told:
                 self._told.add(call)
                 self._tell(call, step.resource.node, "left out")
+
+    def _failed(self, data: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        if self._play != REACH:  # that a server is away is a failure of what is to be done there, if anything is
+            super()._failed(data, result)
 
     def _done(self, data: Mapping[str, Any]) -> str | None:
         name = str(data.get("task", "")).removesuffix(DONE_TASK)

@@ -12,8 +12,8 @@ from cloudos.eve import given
 from cloudos.eve.compile import Compiler
 from cloudos.eve.conditions import Unusable, holds, text_of
 from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, STUCK, WHOLE, Unit
-from cloudos.eve.flow_project import _decision, emit_flow
-from cloudos.eve.flow_run import begin
+from cloudos.eve.flow_project import REACH, WHAT_CAME, _decision, emit_flow
+from cloudos.eve.flow_run import FlowFollower, begin
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.state import PRESENT, Entry, State
 from cloudos.eve.workflows import compile_workflow
@@ -133,6 +133,27 @@ def test_steps_without_order_between_them_share_a_play_and_the_project_is_the_sa
     (work,) = [play for play in plays if play["name"].startswith("Stage 1")]
     assert (work["hosts"], work["strategy"]) == (["web", "web-2"], "ansible.builtin.free")
     assert json.loads((out / "known.json").read_text())["app-2:(state)"] == {"state": "started"}
+
+
+def test_a_server_that_is_away_is_a_failure_of_what_is_done_there(flow_of, pools, tmp_path):
+    flow, state = flow_of("{one: {target: app, activities: [{delegate: stop}]}, two: {target: app, activities: [{set_state: error}]}}")
+    record = begin(state, flow, "1", {})
+    plays = {"Stage 1: work": {"web": "one: stop app"}}
+    follower = FlowFollower(flow, record, flow.plan("shop"), state, {}, lambda event: None, None, plays)
+
+    def tell(kind, task="", host="localhost", **result):
+        follower.event({"event": kind, "event_data": {"name": task, "task": task, "host": host, "res": result}})
+
+    tell("playbook_on_play_start", REACH)
+    tell("runner_on_failed", "Wait until it can be logged in to", "web", msg="timed out")
+    assert follower.failures == []
+    tell("playbook_on_play_start", "Stage 1: work")
+    tell("runner_on_failed", "one: stop app: server", "web", msg="the server cannot be logged in to")
+    tell("runner_on_ok", WHAT_CAME, ansible_facts={"eve_flow": {"one.1": "failed", "two.1": "ok"}})
+    follower.end(2, "")
+    assert [(one["node"], one["operation"], one["cause"]) for one in follower.failures] == [
+        ("app", "one: stop app", "the server cannot be logged in to")]  # fmt: skip
+    assert (record["status"], record["units"]["one.1"]) == ("failed", "failed")
 
 
 def attribute(name):
