@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudos.eve import operations
+from cloudos.eve.calls import digest
 from cloudos.eve.compile import Compiler
 from cloudos.eve.graph import OPERATION, Graph, Resource
 from cloudos.eve.instances import Instance, Link
@@ -21,6 +22,7 @@ PHASES = {**{name: (name,) for name in (*UP, *DOWN)}, "deploy": UP, "undeploy": 
 STATE_AFTER = {"create": "created", "configure": "configured", "start": "started", "deploy": "started", "stop": "configured",
                "delete": "initial", "undeploy": "initial"}  # fmt: skip
 MAKES = ("create", "delete", "deploy", "undeploy")  # what would make and delete resources of clouds
+LONGEST = 200  # characters of a call's name
 Units = Iterator[tuple[str, dict[str, Resource]]]
 
 
@@ -54,7 +56,8 @@ class Activities:
         return found
 
     def _name(self, wanted: str) -> str:
-        """A name that no other call has."""
+        """A name that no other call has, short enough for a job's task."""
+        wanted = wanted if len(wanted) <= LONGEST else f"{wanted[:LONGEST - 13]}~{digest(wanted)}"
         numbered = (wanted if number == 1 else f"{wanted} ({number})" for number in range(1, len(self._names) + 2))
         name = next(one for one in numbered if one not in self._names)
         self._names.add(name)
@@ -133,6 +136,9 @@ class Activities:
         if step.target_relationship:
             message = f"delegate {activity.name} is about a node, not about a relationship"
             self._problem(activity, message, "Remove target_relationship.")
+        if activity.inputs:
+            message = f"delegate {activity.name} takes no inputs: what Eve does with a node goes by the node's own"
+            self._problem(activity, message, "Remove inputs, or call_operation with them.")
         for one in instances:
             if activity.name in MAKES and any(existing is None for _, _, existing in one.resources):
                 message = f"delegate {activity.name} would make or delete what {one.name} is in its cloud, which workflows leave as it is"

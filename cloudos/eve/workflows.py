@@ -18,6 +18,9 @@ from cloudos.tosca import model
 from cloudos.tosca.model import Value, plain, unknown
 from cloudos.tosca.workflows import reuses
 
+LARGEST = 20_000  # activities on instances, those of inlined workflows among them
+DEEPEST = 50  # workflows inside of each other
+
 
 def compile_workflow(compiler: Compiler, name: str, state: State) -> Flow:
     """The flow of a workflow whose inputs have values. `compiler`: of the topology as it is. Raises Undeployable, Refused."""
@@ -43,7 +46,8 @@ class _FlowValues(Values):
 class _Maker:
     def __init__(self, compiler: Compiler, state: State, graph: Graph, workflow: model.Workflow):
         self.compiler, self.state, self.workflow, self.template = compiler, state, workflow, compiler.template
-        self.activities = Activities(compiler, graph)
+        self.activities, self.size = Activities(compiler, graph), 0
+        self.depth = 0
         self.made = Flow(workflow.name, {key: plain(value) for key, value in (workflow.values or {}).items() if not unknown(value)}, graph)
         self.made.states = {one.name: state.state_of(one.name, node.name, one.index)
                             for node in self.template.nodes.values() for one in compiler.instances(node)}  # fmt: skip
@@ -80,8 +84,16 @@ class _Maker:
         self._add(Unit(workflow.name, workflow.name, "implementation", {workflow.name: Resource(workflow.name, OPERATION, "", "", data)}))
 
     def _add(self, unit: Unit) -> str:
+        """Take a unit in. Raises Undeployable when there are too many: workflows that contain each other twice double at each level."""
+        self.size += 1 + len(unit.calls)
+        self._demand_room(self.size <= LARGEST, f"becomes more than {LARGEST:,} activities")
         self.made.units[unit.name] = unit
         return unit.name
+
+    def _demand_room(self, room: bool, words: str) -> None:
+        if not room:
+            message = f"workflow {self.workflow.name} {words}"
+            raise Undeployable([Problem(str(self.workflow.place), message, "Inline less, or run it in parts.")])
 
     # Steps
 
@@ -94,7 +106,8 @@ class _Maker:
             after = [(lasts[one], OK) for one, step in workflow.steps.items() if name in step.on_success]
             after += [(unit, FAILED) for one, step in workflow.steps.items() if name in step.on_failure for unit in failing[one]]
             made = self._step(workflow.steps[name], path + name, scope, after or before, guards)
-            inner = {one for unit in made for one, kind in self.made.units[unit].after if kind == FAILED and one in made}
+            mine = set(made)
+            inner = {one for unit in made for one, kind in self.made.units[unit].after if kind == FAILED and one in mine}
             lasts[name], failing[name] = made[-1], [unit for unit in made if unit not in inner]
             everything += made
         return everything
@@ -130,7 +143,10 @@ class _Maker:
         defaults = {key: bare.data(value, Value(None, activity.place), None, None) for key, value in other.defaults.items()}
         if other.implementation:
             self.compiler.problem(activity, f"workflow {other.name} has an implementation and no steps", "Run it by itself.")
+        self._demand_room(self.depth < DEEPEST, f"inlines workflows more than {DEEPEST} deep")
+        self.depth += 1
         made = self._steps(other, f"{name}/", _FlowValues(self.compiler, {**defaults, **values}), after, other.preconditions)
+        self.depth -= 1
         inner = {one for unit in made for one, kind in self.made.units[unit].after if kind == FAILED}
         edges = [(unit, OK if unit in inner else WHOLE) for unit in made]
         return [*made, self._add(Unit(name, name.rpartition(".")[0], "", {}, edges or list(after)))]

@@ -14,10 +14,12 @@ from cloudos.eve.conditions import Unusable, holds, text_of
 from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, STUCK, WHOLE, Unit
 from cloudos.eve.flow_project import REACH, WHAT_CAME, _decision, emit_flow
 from cloudos.eve.flow_run import FlowFollower, begin
+from cloudos.eve.lifecycle import Eve, Request
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.state import PRESENT, Entry, State
 from cloudos.eve.workflows import compile_workflow
 from cloudos.runs import start
+from cloudos.tosca import model
 from cloudos.tosca.model import Reference
 from cloudos.tosca.resolver import DirectoryTree
 
@@ -101,12 +103,33 @@ def test_what_becomes_of_a_unit():
     ("{one: {target: web, activities: [{delegate: undeploy}]}}", "would make or delete what web is in its cloud"),
     ("{one: {target: disk, activities: [{delegate: start}]}}", "nothing is implemented for it on disk"),
     ("{one: {target: app, activities: [{call_operation: Standard.delete}]}}", "operation Standard.delete of app has no implementation"),
+    ("{one: {target: app, activities: [{delegate: {workflow: stop, inputs: {a: 1}}}]}}", "delegate stop takes no inputs"),
     ("{one: {target: app, target_relationship: host, activities: [{delegate: start}]}}", "is about a node, not about a relationship"),
 ])  # fmt: skip
 def test_what_cannot_be_run_is_told_with_its_place(flow_of, steps, words):
     with pytest.raises(Undeployable, match=words) as told:
         flow_of(steps)
     assert "template.yaml:" in str(told.value)
+
+
+def test_workflows_that_double_at_each_level_are_refused(flow_of):
+    more = "".join(f"    w{number}: {{steps: {{s: {{activities: [{{inline: w{number + 1}}}, {{inline: w{number + 1}}}]}}}}}}\n"
+                   for number in range(40))  # fmt: skip
+    with pytest.raises(Undeployable, match="more than 20,000 activities"):
+        flow_of("{s: {activities: [{inline: w0}]}}", more + "    w40: {steps: {s: {target: app, activities: [{delegate: stop}]}}}\n")
+
+
+def test_workflows_very_deep_inside_of_each_other_are_refused(flow_of):
+    more = "".join(f"    w{number}: {{steps: {{s: {{activities: [{{inline: w{number + 1}}}]}}}}}}\n" for number in range(1000))
+    with pytest.raises(Undeployable, match="more than 50 deep"):
+        flow_of("{s: {activities: [{inline: w0}]}}", more + "    w1000: {steps: {}}\n")
+
+
+def test_servers_get_a_key_when_workflows_may_run_on_them(template, pools):
+    made = template(SHOP)
+    assert not Eve._logs_in(Request("shop", made, pools))
+    made.workflows["w"] = model.Workflow("w", made.place, steps={"s": model.Step("s", made.place, "web", None)})
+    assert Eve._logs_in(Request("shop", made, pools))
 
 
 def test_a_playbook_whose_failure_leads_somewhere_is_refused(flow_of, pools, tmp_path):
