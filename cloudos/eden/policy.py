@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ COMMON = [
         "Who makes, changes or deletes a thing of a scope.",
     ),
 ]  # fmt: skip
+ROLE, RULE = re.compile(r"\brole:([\w-]+)"), re.compile(r"\brule:([\w:-]+)")
 HINTS = {
     "public-cloud": "Only role admin makes and changes what is public-cloud.",
     "public-project": "public-project wants role architect in the project.",
@@ -72,12 +74,29 @@ class Guard:
         """Whether the rule lets the caller do it to the target."""
         return bool(self._enforcer.enforce(rule, target or {}, self._context))
 
-    def demand(self, rule: str, target: dict[str, Any] | None = None) -> None:
-        """Raise Forbidden when the rule does not let the caller."""
+    def demand(self, rule: str, target: dict[str, Any] | None = None, why: str = "") -> None:
+        """Raise Forbidden, with the roles that would do, when the rule does not let the caller. `why` the rule is asked, as a sentence."""
         if not self.may(rule, target):
-            hint = HINTS.get((target or {}).get("scope", ""), "`openstack role assignment list` shows the roles that you have.")
+            hint = HINTS.get((target or {}).get("scope", "")) or f"{self._wants(rule)} `openstack role assignment list` shows yours."
             raise Forbidden(rule=rule, user=self._context.user_id, project=self._context.project_id,
-                            roles=", ".join(sorted(self._context.roles)) or "none", hint=hint)  # fmt: skip
+                            roles=", ".join(sorted(self._context.roles)) or "none", hint=f"{why} {hint}".strip())  # fmt: skip
+
+    def _wants(self, rule: str) -> str:
+        roles = sorted(self._roles(rule), key=lambda role: (ROLES.index(role) if role in ROLES else len(ROLES), role))
+        if not roles:
+            return "The rule names no role; see the service's policy.yaml."
+        return f"It wants role {roles[0]}." if len(roles) == 1 else f"It wants one of the roles {', '.join(roles)}."
+
+    def _roles(self, rule: str) -> set[str]:
+        """The roles that a rule names, as policy.yaml may have changed it, and the rules that it refers to."""
+        found: set[str] = set()
+        seen, row = {rule}, [rule]
+        while row:
+            text = str(self._enforcer.rules.get(row.pop(), ""))
+            found.update(ROLE.findall(text))
+            row += [other for other in RULE.findall(text) if other not in seen]
+            seen.update(RULE.findall(text))
+        return found
 
 
 def visible(model: Any, context: Any) -> sa.ColumnElement[bool]:

@@ -91,8 +91,7 @@ class Operations:
             if group[0].how["kind"] == "playbook":
                 yield self._imported(group, title)
             yield self._play(number, play, group)
-            if len(group) > 1:
-                yield self._gate(group)
+            yield from self._gates(group)
 
     def _job(self, stage: Stage, name: str) -> Job:
         call = call_of(self.plan, stage, name)
@@ -122,14 +121,15 @@ class Operations:
         block = {"name": job.name, "block": tasks, "vars": variables, "tags": job.tags}
         return {**block, "ignore_errors": True} if job.goes else block
 
-    @staticmethod
-    def _gate(group: list[Job]) -> dict:
+    def _gates(self, group: list[Job]) -> Iterator[dict]:
         """What failed at one server's own pace ends the run when all others have come to their end; not where tags choose some."""
+        if len(group) == 1:
+            return
         facts = {fact_of(one.name): one.name for one in group}
         task = {"name": GATE, "vars": {"eve_facts": facts, "eve_left": "{{ eve_facts | reject('in', hostvars['localhost']) | list }}"},
                 "ansible.builtin.fail": {"msg": "{{ eve_left | map('extract', eve_facts) | join(', ') }} did not come to an end"},
                 "when": ["'all' in ansible_run_tags", "eve_left | length > 0"]}  # fmt: skip
-        return {"name": GATE, "hosts": LOCAL, "gather_facts": False, "tasks": [task]}
+        yield {"name": GATE, "hosts": LOCAL, "gather_facts": False, "tasks": [task]}
 
     # Files of Ansible
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cloudos import tosca
-from cloudos.eve import catalogue, crosscheck, remote, show, verbs
+from cloudos.eve import catalogue, crosscheck, remote, show, verbs, workflow_verbs
 from cloudos.eve.given import inputs, resolver
 
 
@@ -60,5 +60,6 @@ def types(name: str | None) -> None:
 
 
 verbs.register(eve)
+eve.add_command(workflow_verbs.workflow)
 eve.add_command(remote.topology)
 eve.add_command(remote.job)

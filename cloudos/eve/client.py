@@ -80,6 +80,19 @@ class Eve(Client):
         """An archive from which it can be deployed elsewhere or again."""
         return self.request("GET", f"{_path(topology)}/export", headers={"Accept": "application/zip, application/problem+json"}).content
 
+    def workflows(self, topology: str) -> dict[str, Any]:
+        """{"workflows": [...], "runs": [...]}: those of its template with their inputs, and the last runs."""
+        return self.get(f"{_path(topology)}/workflows")
+
+    def plan_workflow(self, topology: str, workflow: str, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What a workflow would do now, step by step."""
+        path = f"{_path(topology)}/workflows/{quote(workflow, safe='')}/plan"
+        return self.request("POST", path, body={"inputs": inputs or {}}).json()
+
+    def run_workflow(self, topology: str, workflow: str, inputs: dict[str, Any] | None = None, **order: Any) -> dict[str, Any]:
+        """The job that runs a workflow of its template. order: secrets."""
+        return self._order(topology, f"workflows/{quote(workflow, safe='')}", {"inputs": inputs or {}, **order})
+
     def _order(self, topology: str, verb: str, order: dict[str, Any]) -> dict[str, Any]:
         return self.request("POST", f"{_path(topology)}/{verb}", body=order).json()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,13 @@ def opened(data: bytes, name: str, folder: Path | None = None) -> Iterator[Archi
         yield tree
 
 
-def template(tree: ArchiveTree, inputs: dict[str, Any] | None) -> tosca.Report:
+def template(tree: ArchiveTree, inputs: dict[str, Any] | None, runs: Mapping[str, Mapping[str, Any]] | None = None) -> tosca.Report:
     """What the front end says to a design; its imports are in the archive, or the types that Eve brings. Raises found(...)'s problem."""
     try:
         location = Location(tree, tree.entry())
     except Refused as refused:
         raise found(tree.shown, [_refusal(tree.shown, refused)]) from refused
-    return tosca.load(location, given.resolver(()), inputs)
+    return tosca.load(location, given.resolver(()), inputs, runs=runs)
 
 
 def _refusal(name: str, refused: Refused) -> tosca.Problem:

@@ -62,38 +62,50 @@ def emit(
     `tree`: where the files of operations are; `base`: directory with the topology's key (`key`) and `known_hosts`.
     Raises Undeployable when a file is missing.
     """
-    shutil.rmtree(directory, ignore_errors=True)
-    (directory / "stages").mkdir(parents=True, mode=0o700)
-    project = _Project(plan, state, pools, directory, tree, base or directory)
-    project.write()
+    Project(plan, state, pools, directory, tree, base or directory).write()
     return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
 
 
-class _Project:
+class Project:
+    """A project while it is written."""
+
     def __init__(self, plan: Plan, state: State, pools: Mapping[str, Pool], directory: Path, tree: Tree | None, base: Path):
         self.plan, self.state, self.pools, self.directory, self.tree, self.base = plan, state, pools, directory, tree, base
         self.digest = ""
         self.reached: set[tuple[str, bool]] = set()  # servers that earlier stages have waited for and given the files
 
     def write(self) -> None:
+        """Write all of it. Raises Undeployable when a file is missing."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        (self.directory / "stages").mkdir(parents=True, mode=0o700)
         calls = [call_of(self.plan, stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
         self._artifacts([call["how"] for call in calls if "file" in call["how"]])
-        self.operations = Operations(self.plan, self.directory, self._remote(), self._json)
-        plays = [{**self._start(), "tasks": self._remembered()}]
-        for number, stage in enumerate(self.plan.stages, 1):
-            plays += self._resources(number, stage) if stage.pool else self._operations(number, stage)
-        self._json("playbook.json", plays)
+        self.operations = self._calls()
+        self._json("playbook.json", [{**self._start(), "tasks": self._remembered()}, *self._plays()])
         self._json(PLAYS, self.operations.plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
         here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
         self._json("inventory.json", {"all": {"hosts": {**dict(sorted(others.items())), "localhost": here}}})
-        self._json("known.json", {name: one.attributes for name, one in sorted(self.state.entries.items()) if one.attributes})
+        made = {name: one.attributes for name, one in self.state.entries.items() if one.attributes}
+        self._json("known.json", dict(sorted({**self.state.called, **made, **self._also_known()}.items())))
+
+    def _also_known(self) -> dict[str, dict]:
+        """What else references may lead to."""
+        return {}
+
+    def _plays(self) -> Iterator[dict]:
+        """All that follows the first play."""
+        for number, stage in enumerate(self.plan.stages, 1):
+            yield from self._resources(number, stage) if stage.pool else self._operations(number, stage)
 
     def _json(self, name: str, data: Any) -> None:
         path = self.directory / name
         path.write_text(json.dumps(data, indent=1, sort_keys=False, ensure_ascii=True) + "\n")
         path.chmod(0o600)
+
+    def _calls(self) -> Operations:
+        return Operations(self.plan, self.directory, self._remote(), self._json)
 
     @staticmethod
     def _start() -> dict:

@@ -110,4 +110,5 @@ def _packed(files: dict[str, bytes], entry: str, profile: Mapping[str, Any]) -> 
 def _names_files(template: Template) -> bool:
     things = [*template.nodes.values(), *template.relationships()]
     operations = (one for thing in things for interface in thing.interfaces.values() for one in interface.operations.values())
-    return any(node.artifacts for node in template.nodes.values()) or any(map(implemented, operations))
+    files = any(node.artifacts for node in template.nodes.values()) or any(one.implementation for one in template.workflows.values())
+    return files or any(map(implemented, operations))

@@ -22,6 +22,13 @@ class NotActive(Conflict):
     text = "Topology {name} is inactive: nothing of it is there. POST /v1/topologies/{id}/update deploys it again."
 
 
+class WorkflowRefused(Conflict):
+    """A workflow does not begin with the topology as it is."""
+
+    code = "workflow.refused"
+    text = "Workflow {name} of topology {topology} is not begun: {reason}"
+
+
 class Moved(Conflict):
     """A plan is for the state that it was made for."""
 

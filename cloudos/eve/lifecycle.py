@@ -1,4 +1,4 @@
-"""What can be done with a topology: plan, deploy (also: update), scale, heal, undeploy.
+"""What can be done with a topology: plan, deploy (also: update), scale, heal, undeploy, run a workflow of its template.
 
 The same functions serve the command line and the service. A `Request` says what is wanted; `Eve` keeps states in a directory,
 compiles, writes the project, runs it, and notes what came of it after every stage, so that a kill at any time loses nothing.
@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from cloudos import home
-from cloudos.eve import export, quota
+from cloudos.eve import export, flow_run, quota
 from cloudos.eve.calls import plays_of
-from cloudos.eve.compile import compile_topology
+from cloudos.eve.compile import Compiler
 from cloudos.eve.emit import emit, secrets_of
+from cloudos.eve.flow import Flow
+from cloudos.eve.flow_project import emit_flow
+from cloudos.eve.flow_run import FlowFollower
 from cloudos.eve.graph import OPERATION, Graph, computed
 from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
 from cloudos.eve.problems import Refused, Undeployable
@@ -25,8 +30,9 @@ from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
 from cloudos.eve.state import DESIGN, Directory, State, shared
 from cloudos.eve.tasks import variable
+from cloudos.eve.workflows import compile_workflow
 from cloudos.runs import start
-from cloudos.tosca.model import Template
+from cloudos.tosca.model import Template, plain
 from cloudos.tosca.resolver import DirectoryTree, Tree
 
 Secrets = Callable[[str], str]
@@ -49,7 +55,8 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What came of a run. `failures`: {"node", "operation", "cause", "next_step"} each; `started` False: nothing was to be done."""
+    """What came of a run. `failures`: {"node", "operation", "cause", "next_step"} each; `started` False: nothing was to be done;
+    `record`: of a workflow's run, as flow_run.py says."""
 
     ok: bool
     plan: Plan
@@ -58,6 +65,7 @@ class Outcome:
     seconds: float = 0
     started: bool = False
     output: str = ""
+    record: dict = field(default_factory=dict)
 
 
 class Eve:
@@ -100,19 +108,25 @@ class Eve:
         return pool.mapping.survey(pool.login) if pool.mapping.survey else None
 
     def _graph(self, state: State, request: Request) -> Graph:
+        return self._compiler(state, request).graph()
+
+    def _compiler(self, state: State, request: Request) -> Compiler:
         now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
         wanted = {**now, **request.instances}
         key = self.key(request.topology) if self._logs_in(request) else None
-        return self._compiled(request, wanted, key)
+        return Eve._compiling(request, wanted, key)
 
     @staticmethod
-    def _compiled(request: Request, instances: Mapping[str, int] | None = None, key: str | None = None) -> Graph:
-        return compile_topology(request.template, request.pools, request.topology, request.placement, instances, key, request.choices)
+    def _compiling(request: Request, instances: Mapping[str, int], key: str | None) -> Compiler:
+        return Compiler(request.template, request.pools, request.topology, request.placement, instances, key, request.choices)
 
     @staticmethod
     def _logs_in(request: Request) -> bool:
-        """Whether anything is run on servers; the first compilation tells, without a key."""
-        graph = Eve._compiled(request)
+        """Whether anything is or may be run on servers; the first compilation tells, without a key."""
+        compiler = Eve._compiling(request, {}, None)
+        graph = compiler.graph()
+        if any(one.steps for one in request.template.workflows.values()):
+            return any("login" in compiler.entry_of(node) for node in request.template.nodes.values())
         return any(one.kind == OPERATION and one.arguments["hosts"] for one in graph.resources.values())
 
     @staticmethod
@@ -171,6 +185,43 @@ class Eve:
                           "differs nothing is done.")  # fmt: skip
         return export.scaled(design, state.counts)
 
+    # Workflows
+
+    def flow(self, request: Request, name: str, identity: str | None = None) -> tuple[Flow, dict, Plan, State]:
+        """(flow, record, plan, state) of a workflow of the template whose inputs have values: what would run now. `identity`: of a run
+        that may go on. Raises Undeployable, and Refused where the topology is not deployed or a precondition does not hold."""
+        state = self.states.load(request.topology)
+        if not state.entries:
+            raise Refused(f"topology {request.topology} is not deployed. Deploy it first: workflows are run on what is there.")
+        flow = compile_workflow(self._compiler(state, request), name, state)
+        workflow = request.template.workflows[name]
+        resumed = any(one["id"] == identity for one in state.runs)
+        record = flow_run.begin(state, flow, identity or "", plain(workflow.given))
+        if not resumed:
+            flow.demand(state)
+        plan = flow.plan(request.topology, record["units"], record["done"])
+        return flow, record, plan, state
+
+    def check_workflow(self, request: Request, name: str, identity: str | None = None) -> dict:
+        """What would run, step by step, with the project written aside to see that it can be; no Ansible is started."""
+        flow, record, plan, state = self.flow(request, name, identity)
+        with tempfile.TemporaryDirectory() as aside:
+            emit_flow(flow, record, plan, state, self._pools(state, request.pools), Path(aside) / "project", request.tree)
+        return flow.to_json(state, plan)
+
+    def workflow(self, request: Request, name: str, identity: str) -> Outcome:
+        """Run a workflow, or go on with the run of that identity."""
+        with self.states.locked(request.topology):
+            flow, record, plan, state = self.flow(request, name, identity)
+            self.states.save(state)
+            began = time.monotonic()
+            tree = _Trees([one for one in (request.tree, self._old_files(state.topology)) if one])
+            follower = self._run(plan, state, self._pools(state, request.pools), tree, (), (flow, record))
+            state.outputs = {key: computed(value, state.known()) for key, value in flow.graph.outputs.items()}
+            self.states.save(state)
+        seconds = round(time.monotonic() - began, 1)
+        return Outcome(not follower.failures, plan, state, follower.failures, seconds, True, follower.output, record)
+
     def missing(self, state: State, request: Request) -> set[str]:
         """Names of the resources that the state knows and the clouds do not have."""
         graph = self._graph(state, request)
@@ -207,15 +258,20 @@ class Eve:
         seconds = round(time.monotonic() - began, 1)
         return Outcome(not follower.failures, plan, state, follower.failures, seconds, True, follower.output)
 
-    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...]) -> Follower:
+    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...],
+             flow: tuple[Flow, dict] | None = None) -> Follower:  # fmt: skip
         folder = self.states.folder(state.topology)
         project = folder / "project"
-        emit(plan, state, pools, project, tree, folder)
+        if flow:
+            emit_flow(*flow, plan, state, pools, project, tree, folder)
+        else:
+            emit(plan, state, pools, project, tree, folder)
         if (project / "artifacts").is_dir() and not arguments:
             shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
         values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         save = None if arguments else lambda: self.states.save(state)
-        follower = Follower(plan, state, values, self.on_progress, save, plays_of(project))
+        about = (plan, state, values, self.on_progress, save, plays_of(project))
+        follower = FlowFollower(*flow, *about) if flow else Follower(*about)
         environment = {variable(name): value for name, value in values.items()}
         collections = sorted({path for pool in pools.values() for path in pool.mapping.collections})
         environment.update(start.settings(collections))

@@ -67,7 +67,7 @@ class _Lifecycle:
 
     def add(self) -> list[str]:
         """Names of the last operations, or of those that come before when there is none."""
-        standard = _standard(self.instance.template.interfaces)
+        standard = standard_of(self.instance.template.interfaces)
         own = self.instance.entry.get("operations") or {}
         self._own("create", standard, own)
         self._relations(BEFORE_CONFIGURE)
@@ -91,7 +91,7 @@ class _Lifecycle:
     def _relations(self, steps: Iterable[tuple[str, str]]) -> None:
         for name, side in steps:
             for link in self.links:
-                found = _standard(link.relationship.interfaces)
+                found = standard_of(link.relationship.interfaces)
                 place = link.source if side == "source" else link.target
                 undo_name = UNDO.get(name, "")
                 run, undo = self._call(found.get(name), None, place, link), self._call(found.get(undo_name), None, place, link)
@@ -99,23 +99,10 @@ class _Lifecycle:
                     self._add(f"{link.source.name}:{link.requirement}:{link.target.name}:{name}", name, place, run, undo, undo_name)
 
     def _call(self, operation: Operation | None, own: Mapping[str, Any] | None, place: Instance, link: Link | None = None) -> dict | None:
-        """What is run for an operation of the template, else for the mapping's own one; None when there is neither."""
-        if implemented(operation):
-            inputs = self.compiler.values(operation.values, self.instance, link)
-            given = {key: value for key, value in inputs.items() if value is not None}
-            side = operation.implementation.host
-            return {
-                "how": how(operation.implementation.primary.file, operation.implementation),
-                "inputs": given, "outputs": sorted(operation.outputs), "timeout": operation.implementation.timeout,
-                "here": side == ORCHESTRATOR,
-            }  # fmt: skip
-        if own:
-            return {"how": {"kind": "role", "name": own["role"]}, "inputs": self.instance.evaluated(own.get("inputs") or {}),
-                    "outputs": list(own.get("outputs", ())), "timeout": None, "here": False}  # fmt: skip
-        return None
+        return call(operation, own, self.instance, self.compiler.values(operation.values, self.instance, link) if operation else {})
 
     def _add(self, name: str, operation: str, place: Instance, run: dict | None, undo: dict | None, undo_name: str | None) -> None:
-        hosts, needs = ({}, set()) if (run or undo or {}).get("here") else self._hosts(place)
+        hosts, needs = ({}, set()) if (run or undo or {}).get("here") else hosts_of(self.compiler, place)
         call = {key: value for key, value in (run or {}).items() if value and key != "here"}
         data: dict[str, Any] = {"operation": operation, "hosts": hosts, **call}
         if undo:
@@ -126,25 +113,42 @@ class _Lifecycle:
         )
         self.last = [name]
 
-    def _hosts(self, place: Instance) -> tuple[dict[str, dict], set[str]]:
-        """(server's resource -> how to log in, names of all that belongs to the servers) of what an instance is hosted on."""
-        found: dict[str, dict] = {}
-        belonging: set[str] = set()
-        for here in self._bottom(place):
-            server = here.own("id")
-            found[server["$attribute"][0] if server else here.name] = here.evaluated(here.entry["login"])
-            belonging |= self.compiler.belonging(here)
-        return found, belonging
 
-    def _bottom(self, here: Instance) -> list[Instance]:
-        """What an instance ends up running on; software may run on several servers."""
-        hosts = [link.target for link in self.compiler.outgoing(here) if link.is_a("tosca.relationships.HostedOn")]
-        if not hosts:
-            return [here] if here.entry.get("login") else []
-        return list(dict.fromkeys(one for host in hosts for one in self._bottom(host)))
+def call(operation: Operation | None, own: Mapping[str, Any] | None, instance: Instance, inputs: Mapping[str, Any]) -> dict | None:
+    """What is run for an operation of the template, else for the mapping's own one (`own`); None when there is neither."""
+    if implemented(operation):
+        given = {key: value for key, value in inputs.items() if value is not None}
+        return {
+            "how": how(operation.implementation.primary.file, operation.implementation),
+            "inputs": given, "outputs": sorted(operation.outputs), "timeout": operation.implementation.timeout,
+            "here": operation.implementation.host == ORCHESTRATOR,
+        }  # fmt: skip
+    if own:
+        return {"how": {"kind": "role", "name": own["role"]}, "inputs": instance.evaluated(own.get("inputs") or {}),
+                "outputs": list(own.get("outputs", ())), "timeout": None, "here": False}  # fmt: skip
+    return None
 
 
-def _standard(interfaces: Mapping[str, Interface]) -> dict[str, Operation]:
+def hosts_of(compiler: Compilation, place: Instance) -> tuple[dict[str, dict], set[str]]:
+    """(server's resource -> how to log in, names of all that belongs to the servers) of what an instance is hosted on."""
+    found: dict[str, dict] = {}
+    belonging: set[str] = set()
+    for here in _bottom(compiler, place):
+        server = here.own("id")
+        found[server["$attribute"][0] if server else here.name] = here.evaluated(here.entry["login"])
+        belonging |= compiler.belonging(here)
+    return found, belonging
+
+
+def _bottom(compiler: Compilation, here: Instance) -> list[Instance]:
+    """What an instance ends up running on; software may run on several servers."""
+    hosts = [link.target for link in compiler.outgoing(here) if link.is_a("tosca.relationships.HostedOn")]
+    if not hosts:
+        return [here] if here.entry.get("login") else []
+    return list(dict.fromkeys(one for host in hosts for one in _bottom(compiler, host)))
+
+
+def standard_of(interfaces: Mapping[str, Interface]) -> dict[str, Operation]:
     """Operations by name, with the inputs of their interfaces; the normative interfaces, whatever they are called, before others."""
     found: dict[str, Operation] = {}
     for interface in sorted(interfaces.values(), key=lambda one: not _normative(one)):

@@ -134,10 +134,11 @@ def _plan(call: Call, order: Wanted, topology: Topology | None, request: Request
         raise Undeployable(what=reference, count=1, errors=[problem]) from error
 
 
-def demand_operations(call: Call, order: Wanted) -> None:
+def demand_operations(call: Call, plan: Plan | None) -> None:
     """What runs on the controller itself wants an architect. Raises Forbidden."""
-    if order.plan and pools.runs_on_the_controller(order.plan):
-        call.guard.demand("architect", {"scope": "", "user_id": call.context.user_id, "project_id": call.context.project_id})
+    if plan and (names := pools.runs_on_the_controller(plan)):
+        why = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''} would run on the machine of Eve's worker."
+        call.guard.demand("architect", {"scope": "", "user_id": call.context.user_id, "project_id": call.context.project_id}, why)
 
 
 def serial_of(call: Call, topology: Topology | None) -> int:

@@ -141,6 +141,8 @@ def runs_on_the_controller(plan: Plan) -> list[str]:
             continue
         kinds = {call.get("how", {}).get("kind") for call in (arguments, arguments.get("undo") or {})}
         hosts = arguments.get("hosts") or {}
+        if kinds == {"state", None}:
+            continue
         if "ansible" in kinds or not hosts or any(login.get("connection") for login in hosts.values()):
             found.append(step.name)
     return found

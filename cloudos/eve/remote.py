@@ -13,7 +13,7 @@ import click
 
 from cloudos.eden.client import JobFailed
 from cloudos.eden.commands import as_json, connected, details, job_commands, table, told
-from cloudos.eve import given
+from cloudos.eve import given, workflow_verbs
 from cloudos.eve.client import Eve
 
 topology = connected(Eve, "topology", "Topologies of the service: plan, deploy, look, change, take down.")
@@ -185,6 +185,47 @@ def scale(service: Eve, name: str, numbers: tuple[str, ...], wait: bool) -> None
 def heal(service: Eve, name: str, wait: bool) -> None:
     """Make again what is missing."""
     follow(service, service.heal(identity(service, name)), wait)
+
+
+@topology.group()
+def workflow() -> None:
+    """Workflows of a topology's template: show, run."""
+
+
+@workflow.command("show")
+@click.argument("name")
+@as_json
+@click.pass_obj
+@told
+def show_workflows(service: Eve, name: str, as_json: bool) -> None:
+    """Show the workflows of a topology with their inputs, and its last runs."""
+    found = service.workflows(identity(service, name))
+    if as_json:
+        details(found, True)
+        return
+    table([{**one, "inputs": ", ".join(one["inputs"]), "steps": ", ".join(one["steps"])} for one in found["workflows"]],
+          ["name", "inputs", "steps"])  # fmt: skip
+    table(found["runs"], ["began", "workflow", "status", "ended"])
+
+
+@workflow.command("run")
+@click.argument("name")
+@click.argument("workflow")
+@click.option("-i", "--input", "inputs", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; several times.")
+@options(ORDER_OPTIONS[1:2])
+@click.option("--check", is_flag=True, help="Only show what would run where.")
+@WAIT
+@click.pass_obj
+@told
+def run_workflow(service: Eve, name: str, workflow: str, inputs: tuple[str, ...], secrets: tuple[str, ...], check: bool,
+                 wait: bool) -> None:  # fmt: skip
+    """Run a workflow of a topology's template; a retry of the job goes on where it stopped."""
+    topology_id, values = identity(service, name), given.inputs(inputs)
+    if check:
+        for line in workflow_verbs.lines(service.plan_workflow(topology_id, workflow, values)):
+            click.echo(line)
+        return
+    follow(service, service.run_workflow(topology_id, workflow, values, **order_of({"secrets": secrets})), wait)
 
 
 @topology.command("export")

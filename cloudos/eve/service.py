@@ -12,7 +12,7 @@ from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
-from cloudos.eve import export, given, original, plans, topologies, work
+from cloudos.eve import export, given, original, plans, topologies, work, workflow_routes
 from cloudos.eve.models import STATUSES, Topology
 from cloudos.eve.vault import SEALED, Vault
 
@@ -47,6 +47,8 @@ SCALE = {"type": "object", "additionalProperties": False, "required": ["instance
 HEAL = {"type": "object", "additionalProperties": False, "properties": {"on_failure": ON_FAILURE}}
 UNDEPLOY = {"type": "object", "additionalProperties": False, "properties": {
     "force": {"type": "boolean", "description": "Also what other topologies use."}}}  # fmt: skip
+WORKFLOW = {"type": "object", "additionalProperties": False, "properties": {
+    "inputs": {"type": "object", "maxProperties": 1000}, "secrets": SECRETS}}  # fmt: skip
 PLAN = {"type": "object", "additionalProperties": False, "properties": {
     **{name: value for name, value in WANTED.items() if name != "plan"}, "name": NAME, "topology": {"type": "string", "maxLength": 36}},
     "anyOf": [{"required": ["design"]}, {"required": ["topology"]}]}  # fmt: skip
@@ -66,6 +68,7 @@ SCHEMAS = {
 }  # fmt: skip
 
 ONE, OLD = "/v1/topologies/<topology_id>", "/1/<project_id>/infrastructure_topology_list"
+FLOWS = f"{ONE}/workflows"
 TOPOLOGY, FOUND, JOB, GROUP = ref("Topology"), ref("Plan"), ref("Job"), ref("Group")
 T, P, O = {"tag": "topologies"}, {"tag": "plans"}, {"tag": "original"}  # noqa: E741 - a column of the table
 J = {"status": 202, "answer": JOB}
@@ -99,6 +102,11 @@ ROUTES = (
           **J, **T),
     Route("POST", f"{ONE}/undeploy", topologies.undeploy, "topology:undeploy", "Take it down; the record stays, inactive", "member",
           body=UNDEPLOY, optional_body=True, **J, **T),
+    Route("GET", FLOWS, workflow_routes.listed, "topology:get", "The workflows of its template, and their last runs", answer=OBJECT, **T),
+    Route("POST", f"{FLOWS}/<workflow>", workflow_routes.run, "topology:workflow", "Run a workflow of its template", "member",
+          body=WORKFLOW, optional_body=True, **J, **T),
+    Route("POST", f"{FLOWS}/<workflow>/plan", workflow_routes.plan, "topology:workflow", "What a workflow would do now, step by step",
+          "member", body=WORKFLOW, optional_body=True, answer=OBJECT, **T),
     Route("GET", OLD, original.listed, "topology:list", "Topologies, as the original", query=topologies.paging.query(topologies.SORT),
           answer=OBJECT, **O),
     Route("POST", OLD, original.create, "topology:deploy", "Deploy, as the original", "member", body=DEPLOY, **J, **O),
@@ -143,7 +151,8 @@ SERVICE = Service(
     name="eve", title="Eve, from topology templates to running infrastructure", version="1.0", port=21051,
     routes=complete(ROUTES, "eve"), schemas=SCHEMAS, migrations="cloudos.eve:migrations", start=start,
     works={kind: Work(run, work.cancelled, 6 * HOURS, work.again)
-           for kind, run in ((work.APPLY, work.apply), (work.UNDEPLOY, work.undeploy), (work.DELETE, work.delete))},
+           for kind, run in ((work.APPLY, work.apply), (work.UNDEPLOY, work.undeploy), (work.DELETE, work.delete),
+                             (work.WORKFLOW, work.workflow))},
     quotas={"topologies": Quota(1000, _topologies, "Topologies."),
             "nodes_per_topology": Quota(1000, lambda session, project: 0, "Nodes of one topology.")},
     options={"eve": OPTIONS}, sealed=SEALED,

@@ -1,7 +1,8 @@
 """What a topology consists of now: one JSON document per topology, written whole after every stage; no secrets in it.
 
 {"format": 1, "topology", "serial", "template": {"file", "digest"}, "pools": {name: {"provider", "login"}}, "counts", "outputs",
- "resources": {name: {...Resource, "status", "attributes", "seconds"}}}
+ "resources": {name: {...Resource, "status", "attributes", "seconds"}}, and of workflows "states": {instance: state},
+ "called": {instance:operation: outputs}, "runs": [...]}
 status: `begun` (a request may have left something), `present`, `gone` (was there, and is to be made again).
 """
 
@@ -18,6 +19,7 @@ from cloudos.eve.graph import OPERATION, Resource
 from cloudos.eve.problems import Refused
 
 FORMAT = 1
+RUNS = 20  # runs of workflows that are remembered
 DESIGN = "design.csar"
 BEGUN, PRESENT, GONE = "begun", "present", "gone"
 
@@ -34,7 +36,7 @@ class Entry:
 
 @dataclass
 class State:
-    """The state of one topology; empty for one that is not deployed."""
+    """The state of one topology; empty for one that is not deployed. What `runs` holds is in workflow_run.py."""
 
     topology: str
     serial: int = 0
@@ -43,10 +45,25 @@ class State:
     counts: dict[str, dict] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    called: dict[str, dict] = field(default_factory=dict)
+    runs: list[dict] = field(default_factory=list)
 
     def known(self) -> dict[str, dict]:
-        """Attributes by name, for references."""
-        return {name: one.attributes for name, one in self.entries.items() if one.status == PRESENT}
+        """Attributes by name, for references; also the outputs of operations that workflows have called."""
+        return {**self.called, **{name: one.attributes for name, one in self.entries.items() if one.status == PRESENT}}
+
+    def state_of(self, instance: str, node: str, index: int) -> str:
+        """What a workflow has set, else `started` for an instance of which everything is there."""
+        mine = [one for one in self.entries.values() if (one.resource.node, one.resource.instance) == (node, index)]
+        return self.states.get(instance) or ("started" if all(one.status == PRESENT for one in mine) else "creating")
+
+    def tell(self, operation: str, outputs: Mapping[str, Any]) -> None:
+        """Note the outputs of an operation that a workflow has called."""
+        if operation in self.entries:
+            self.entries[operation].attributes = dict(outputs)
+        else:
+            self.called[operation] = dict(outputs)
 
     def made(self) -> dict[str, Entry]:
         """What is to be removed one day: all that is not merely used."""
@@ -62,8 +79,13 @@ class State:
         self.entries[resource.name] = Entry(resource, PRESENT, dict(attributes), seconds)
 
     def forget(self, name: str) -> None:
-        """Note that a resource is gone for good."""
-        self.entries.pop(name, None)
+        """Note that a resource is gone for good, and with the last of an instance what workflows have left of it."""
+        gone = self.entries.pop(name, None)
+        if gone and not any((one.resource.node, one.resource.instance) == (gone.resource.node, gone.resource.instance)
+                            for one in self.entries.values()):  # fmt: skip
+            instance = gone.resource.node if gone.resource.instance == 0 else f"{gone.resource.node}-{gone.resource.instance + 1}"
+            self.states.pop(instance, None)
+            self.called = {key: value for key, value in self.called.items() if not key.startswith(f"{instance}:")}
 
     def to_json(self) -> dict:
         """The document."""
@@ -71,8 +93,9 @@ class State:
             name: {**one.resource.to_json(), "status": one.status, "attributes": one.attributes, "seconds": one.seconds}
             for name, one in sorted(self.entries.items())
         }
+        workflows = {key: value for key in ("states", "called", "runs") if (value := getattr(self, key))}
         return {"format": FORMAT, "topology": self.topology, "serial": self.serial, "template": self.template, "pools": self.pools,
-                "counts": self.counts, "outputs": self.outputs, "resources": resources}  # fmt: skip
+                "counts": self.counts, "outputs": self.outputs, "resources": resources, **workflows}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> State:
@@ -85,7 +108,8 @@ class State:
             for name, one in data["resources"].items()
         }
         kept = {key: data[key] for key in ("topology", "serial", "template", "pools", "counts", "outputs")}
-        return cls(**kept, entries=entries)
+        workflows = {key: data[key] for key in ("states", "called", "runs") if key in data}
+        return cls(**kept, **workflows, entries=entries)
 
 
 class Directory:

@@ -224,7 +224,7 @@ def _ordered(call: Call, verb: str, word: str) -> Answer:
 def _demand(call: Call, order: Wanted) -> None:
     call.runtime.quotas.demand(call.session, call.context.project_id, "nodes_per_topology", order.nodes)
     ordering.demand_room(order)
-    ordering.demand_operations(call, order)
+    ordering.demand_operations(call, order.plan)
 
 
 def _put(topology: Topology, order: Wanted) -> None:
@@ -234,20 +234,21 @@ def _put(topology: Topology, order: Wanted) -> None:
 
 def _submitted(call: Call, topology: Topology, order: Wanted, words: str) -> Answer:
     secrets = call.body.get("secrets") if call.body else None
-    _seal(call, topology, secrets)
+    seal(call, topology, secrets)
     input = {"topology": topology.id, "verb": order.verb, "wanted": order.wanted, "pools": order.own_pools(),
              "on_failure": (call.body or {}).get("on_failure", work.KEEP)}  # fmt: skip
-    return _job(call, topology, work.APPLY, words, input)
+    return job_of(call, topology, work.APPLY, words, input)
 
 
-def _job(call: Call, topology: Topology, kind: str, words: str, input: dict[str, Any]) -> Answer:
+def job_of(call: Call, topology: Topology, kind: str, words: str, input: dict[str, Any]) -> Answer:
+    """The answer with a job that has the topology until it ends."""
     job = call.submit(kind, words, input, f"{LIST}/{topology.id}")
     topology.job_id, topology.status = job.id, PROCESSING
     call.session.flush()
     return accepted(call, job)
 
 
-def _seal(call: Call, topology: Topology, secrets: dict[str, str] | None) -> None:
+def seal(call: Call, topology: Topology, secrets: dict[str, str] | None) -> None:
     """Keep what the job acts with, encrypted: the caller's token, an application credential, the order's secrets."""
     vault, sources = call.runtime.extra.vault, {one["source"] for one in topology.pools.values()}
     try:
@@ -280,7 +281,7 @@ def undeploy(call: Call) -> Answer:
     demand_active(topology)
     _token(call, topology)
     force = bool((call.body or {}).get("force"))
-    return _job(call, topology, work.UNDEPLOY, f"Undeploy {topology.name}", {"topology": topology.id, "force": force})
+    return job_of(call, topology, work.UNDEPLOY, f"Undeploy {topology.name}", {"topology": topology.id, "force": force})
 
 
 def delete(call: Call) -> Answer:
@@ -288,7 +289,7 @@ def delete(call: Call) -> Answer:
     topology = taken(call)
     _token(call, topology)
     force = bool(call.query.get("force"))
-    return _job(call, topology, work.DELETE, f"Delete {topology.name}", {"topology": topology.id, "force": force})
+    return job_of(call, topology, work.DELETE, f"Delete {topology.name}", {"topology": topology.id, "force": force})
 
 
 def _token(call: Call, topology: Topology) -> None:

@@ -17,10 +17,10 @@ ADDRESSES = {"ip_address": "private_address"}  # an endpoint's address is that o
 
 
 class Values:
-    """Translates the values of one template."""
+    """Translates the values of one template. `inputs`: data of inputs that the template does not have, but the workflow that runs."""
 
-    def __init__(self, compiler: Compilation):
-        self.compiler, self.template = compiler, compiler.template
+    def __init__(self, compiler: Compilation, inputs: Mapping[str, Any] | None = None):
+        self.compiler, self.template, self.inputs = compiler, compiler.template, inputs or {}
         self.modern = self.template.version == "tosca_2_0"
 
     def of(self, values: Mapping[str, Value], instance: Instance, link: Link | None = None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Values:
         if reference.name in TEXTS:
             return {f"${reference.name}": [self.data(one, value, instance, link) for one in arguments]}
         if reference.name == "get_input":
-            return None  # an input without value, where none were given
+            return inside(self.inputs.get(str(arguments[0])), arguments[1:])  # None: one without value, where none were given
         method = getattr(self, f"_{reference.name}", None)
         try:
             if method:
@@ -86,7 +86,7 @@ class Values:
         if not isinstance(entity, NodeTemplate):
             raise paths.Unresolved
         name, *inner = rest
-        return self._from_instances(entity, instance, link, lambda one: _inside(one.properties.get(name), inner))
+        return self._from_instances(entity, instance, link, lambda one: inside(one.properties.get(name), inner))
 
     def _get_artifact(self, arguments: list, value: Value, instance: Instance | None, link: Link | None) -> Any:
         entity, rest = paths.resolve(arguments, self._owner(value, link), self.template, self.modern)
@@ -117,7 +117,11 @@ class Values:
         name, *inner = rest
         assigned = one.template.attributes.get(name)
         if assigned is not None and assigned.node is not None and not empty(assigned.value) and assigned.value is not INVALID:
-            return _inside(self.data(assigned.value, assigned, one, None), inner)
+            return inside(self.data(assigned.value, assigned, one, None), inner)
+        for workflow in self.template.workflows.values():
+            for output, target in workflow.outputs.items() if workflow.implementation else ():
+                if target == [one.template.name, name]:
+                    return {"$output": [workflow_key(workflow.name), output, *inner]}
         for interface in one.template.interfaces.values():
             for operation in interface.operations.values():
                 for output, target in operation.outputs.items():
@@ -125,13 +129,18 @@ class Values:
                         return {"$output": [f"{one.name}:{operation.name}", output, *inner]}
         found = one.get(name)
         if found is None and name in one.template.type.properties:
-            return _inside(one.properties.get(name), inner)
-        return _inside(found, inner)
+            return inside(one.properties.get(name), inner)
+        return inside(found, inner)
 
 
-def _inside(value: Any, path: list) -> Any:
-    """What a path leads to, in data or in a reference that will give data."""
-    for key in path:
+def workflow_key(name: str) -> str:
+    """The name under which the outputs of a workflow's implementation are kept."""
+    return f"workflow:{name}"
+
+
+def inside(value: Any, path: list) -> Any:
+    """What a path leads to, in data or in a reference that will give data; None where there is nothing."""
+    for key in path if value is not None else ():
         if isinstance(value, dict) and ("$attribute" in value or "$output" in value):
             (word, arguments), = value.items()
             value = {word: [*arguments, key]}

@@ -121,7 +121,7 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
 @told
 def deploy(states: Path | None, **options: Any) -> None:
     """Make a topology, or bring it to what the template says now; run again to resume."""
-    _end(eve_of(states).deploy(request_of(**options)))
+    ended(eve_of(states).deploy(request_of(**options)))
 
 
 update = click.Command("update", params=deploy.params, callback=deploy.callback, help="The same as deploy, for a topology that is there.")
@@ -134,7 +134,7 @@ update = click.Command("update", params=deploy.params, callback=deploy.callback,
 def scale(numbers: tuple[str, ...], states: Path | None, **options: Any) -> None:
     """Bring scalable nodes to a number of instances between their min and max."""
     request = request_of(**options)
-    _end(eve_of(states).scale(Request(**{**vars(request), "instances": {**request.instances, **given.counts(numbers)}})))
+    ended(eve_of(states).scale(Request(**{**vars(request), "instances": {**request.instances, **given.counts(numbers)}})))
 
 
 @click.command()
@@ -142,7 +142,7 @@ def scale(numbers: tuple[str, ...], states: Path | None, **options: Any) -> None
 @told
 def heal(states: Path | None, **options: Any) -> None:
     """Make again what is missing in the cloud, and run again what was done on it."""
-    _end(eve_of(states).heal(request_of(**options)))
+    ended(eve_of(states).heal(request_of(**options)))
 
 
 @click.command()
@@ -152,7 +152,7 @@ def heal(states: Path | None, **options: Any) -> None:
 @told
 def undeploy(topology: str, states: Path | None, force: bool) -> None:
     """Remove a topology, from its state alone; what other topologies use stays."""
-    _end(eve_of(states).undeploy(topology, force))
+    ended(eve_of(states).undeploy(topology, force))
 
 
 @click.command()
@@ -218,7 +218,7 @@ def _about(step: Any) -> str:
     return f"  ({'; '.join(filter(None, [step.reason, changes]))})" if step.reason or changes else ""
 
 
-def _end(outcome: Outcome) -> None:
+def ended(outcome: Outcome) -> None:
     """Tell what came of a run; exits with 1 when it failed."""
     for failure in outcome.failures:
         where = [f"{key} {failure[key]}" for key in ("node", "operation") if failure[key]]

@@ -15,6 +15,7 @@ from cloudos.eden.models import Job
 from cloudos.eden.problems import Problem
 from cloudos.eve import authority, designs, pools, uses, workplace
 from cloudos.eve.faults import Locked
+from cloudos.eve.flow_run import shown
 from cloudos.eve.following import MARK, Followed, Tasks
 from cloudos.eve.lifecycle import Eve, Outcome, Request
 from cloudos.eve.models import COMPLETED, FAILED, INACTIVE, PROCESSING, Design, Kept, StateDocument, Topology
@@ -27,7 +28,7 @@ from cloudos.eve.vault import CREDENTIAL, SECRETS, TOKEN
 from cloudos.runs import leftovers
 from cloudos.tosca.resolver import Tree
 
-APPLY, UNDEPLOY, DELETE = "eve.apply", "eve.undeploy", "eve.delete"
+APPLY, UNDEPLOY, DELETE, WORKFLOW = "eve.apply", "eve.undeploy", "eve.delete", "eve.workflow"
 KEEP = "keep"
 CANCELLED = "Undeploy takes down what had been made; update goes on from there."
 
@@ -47,10 +48,10 @@ class ServiceEve(Eve):
     def survey(self, pool: Pool) -> None:
         """Quotas were asked with the order; while a job waits others may use what was free, and then the cloud says so."""
 
-    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...]) -> Any:
+    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...], *flow: Any) -> Any:
         if not arguments:
             self._tasks.plan(plan)
-        return super()._run(plan, state, pools, tree, arguments)
+        return super()._run(plan, state, pools, tree, arguments, *flow)
 
     @staticmethod
     def _given(secrets: Mapping[str, str]) -> Any:
@@ -179,6 +180,21 @@ def apply(run: Run) -> dict[str, Any]:
         return {"topology": f"/v1/topologies/{order.id}", "outputs": outcome.state.outputs, "changed": outcome.started}
 
 
+def workflow(run: Run) -> dict[str, Any]:
+    """Run a workflow of the topology's template; a job that is done again goes on where it stopped."""
+    order, name = Order(run), run.input["workflow"]
+    with told(order), workplace.opened(order.conf, order.mark) as folder:
+        leftovers.end(MARK, order.mark)
+        eve = order.eve(folder)
+        with designs.opened(order.design(), order.input["wanted"]["design"]["name"], folder) as tree:
+            usable = pools.usable(order.input["pools"])
+            request = request_of(order.mark, order.input["wanted"], usable, tree, {name: order.input["inputs"]})
+            outcome = eve.workflow(request, name, run.id)
+        order.end(outcome, folder)
+        order.change(status=COMPLETED, fault=None)
+        return {"topology": f"/v1/topologies/{order.id}", "outputs": outcome.state.outputs, "run": shown(outcome.record)}
+
+
 def undone(order: Order, eve: Eve, folder: Path) -> str:
     """Take down what a failed job had made; what came of it in words."""
     outcome = eve.undeploy(order.mark)
@@ -280,9 +296,13 @@ class told:  # noqa: N801 - used as a statement
         self.order.run.write(write)
 
 
-def request_of(mark: str, wanted: dict[str, Any], usable: Mapping[str, Pool], tree: Any) -> Request:
-    """The compiler's request for an order. Raises the problem that tells every mistake of the design with its place."""
-    report = designs.template(tree, wanted.get("inputs") or {})
+def request_of(mark: str, wanted: dict[str, Any], usable: Mapping[str, Pool], tree: Any,
+               runs: Mapping[str, Mapping[str, Any]] | None = None) -> Request:  # fmt: skip
+    """The compiler's request for an order; `runs`: workflows that are to be run, with their inputs.
+
+    Raises the problem that tells every mistake of the design with its place.
+    """
+    report = designs.template(tree, wanted.get("inputs") or {}, runs)
     if report.exit_code or report.template is None:
         raise designs.found(wanted["design"]["reference"], [one for one in report.problems if one.severity != "warning"])
     return Request(mark, report.template, usable, tree, wanted.get("placement") or {}, wanted.get("instances") or {},

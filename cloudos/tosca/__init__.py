@@ -27,6 +27,7 @@ from cloudos.tosca.substitution import Mappings
 from cloudos.tosca.typemodel import Type
 from cloudos.tosca.types import Types
 from cloudos.tosca.values import Checker
+from cloudos.tosca.workflows import Workflows
 
 __all__ = ["Limits", "Location", "Problem", "Refused", "Report", "Resolver", "Template", "Type", "load"]
 
@@ -55,18 +56,20 @@ def load(
     inputs: Mapping[str, Any] | None = None,
     root: str | Path | None = None,
     limits: Limits = Limits(),  # noqa: B008 - immutable
+    runs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Report:
     """Read and judge a template.
 
     `source`: a TOSCA file, a CSAR (zip or tar), or a place in a resolver's tree. `resolver`: finds imports; by default
     files below `root` (the file's own directory) or in the archive. `inputs`: values of inputs by name; None: not known
-    yet, so that missing ones are no problem.
+    yet, so that missing ones are no problem. `runs`: workflows that are to be run, by name, with the values of their inputs.
     """
     problems, report = Problems(), Report([])
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
         with paused(), patterns.together():
-            _load(location, Library(WithOurs(resolver or FileResolver()), problems, normative.documents, limits), inputs, report)
+            library = Library(WithOurs(resolver or FileResolver()), problems, normative.documents, limits)
+            _load(location, library, inputs, runs or {}, report)
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
     report.problems = problems.sorted()
@@ -93,7 +96,7 @@ def _located(path: Path, root: Path | None) -> Location:
     return Location(DirectoryTree(top, "" if base == "." else base, shown), path.relative_to(top).as_posix())
 
 
-def _load(location: Location, library: Library, inputs: Mapping | None, report: Report) -> None:
+def _load(location: Location, library: Library, inputs: Mapping | None, runs: Mapping[str, Mapping], report: Report) -> None:
     """All steps; what there is of the result goes into the report, however far it comes."""
     document = library.read(location)
     library.finish()
@@ -110,14 +113,15 @@ def _load(location: Location, library: Library, inputs: Mapping | None, report: 
     section = document.fields.get("service_template")
     if section is not None:
         report.template = template
-        _service(template, types, checker, document, read("service_template", section, library.problems), inputs)
+        _service(template, types, checker, document, read("service_template", section, library.problems), inputs, runs)
     checks.definitions(types, checker)
     checks.artifacts(types, checker, library)
     if section is not None:
         checks.unused(types, library, document)
 
 
-def _service(template: Template, types: Types, checker: Checker, document: Document, fields: Fields, inputs: Mapping | None) -> None:
+def _service(template: Template, types: Types, checker: Checker, document: Document, fields: Fields, inputs: Mapping | None,
+             runs: Mapping[str, Mapping]) -> None:  # fmt: skip
     """The steps in their order: what is defined, what is assigned, what matches, and then all values."""
     template.place = Mark.of(fields.node.place)
     template.description = fields.text("description") or document.fields.text("description") or ""
@@ -131,7 +135,9 @@ def _service(template: Template, types: Types, checker: Checker, document: Docum
     organisation = Organisation(assembly)
     organisation.groups()
     organisation.policies()
-    organisation.workflows()
+    workflows = Workflows(assembly)
+    workflows.run()
+    workflows.given(runs)
     Mappings(assembly).run()
     for value in assembly.values:
         checker.of(value)

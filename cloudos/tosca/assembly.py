@@ -38,10 +38,7 @@ class Assembly:
         template = self.template
         template.definitions = self.types.definitions.properties(self.fields.entries("inputs"), {}, self.document, "parameter")
         self.types.complete()
-        for name in given or {}:
-            if name not in template.definitions:
-                place = self.fields.get("inputs") or self.fields.node
-                self.problems.add("input.unknown", place.place, f"the template has no input {name}", nearest(name, template.definitions))
+        self._known(given, template.definitions, self.fields.get("inputs") or self.fields.node, "the template")
         for name, definition in template.definitions.items():
             if given and name in given:
                 template.inputs[name] = self._given(definition, given[name])
@@ -52,6 +49,21 @@ class Assembly:
 
         for name in list(self.checker.pending):
             self.checker.settle(name)
+
+    def given(self, definitions: Mapping[str, Property], given: Mapping[str, Any], defaults: Mapping[str, Any], place: Mark,
+              title: str) -> dict[str, Any]:  # fmt: skip
+        """Values of inputs that something else than the template has, checked; those of defaults where none are given."""
+        self._known(given, definitions, place, title)
+        for name, definition in definitions.items():
+            if name not in given and name not in defaults and definition.required:
+                message = f"input {name} of {title} has no value"
+                self.problems.add("input.missing", definition.place, message, f"Give it with --input {name}=VALUE.")
+        return {**defaults, **{name: self._given(one, given[name]) for name, one in definitions.items() if name in given}}
+
+    def _known(self, given: Mapping[str, Any] | None, definitions: Mapping[str, Property], place: Any, title: str) -> None:
+        for name in [name for name in given or {} if name not in definitions]:
+            where = getattr(place, "place", place)
+            self.problems.add("input.unknown", where, f"{title} has no input {name}", nearest(name, definitions))
 
     def _given(self, definition: Property, value: Any) -> Any:
         """A given value, checked; what is wrong with it is told of the input's definition, by its own rule."""

@@ -159,6 +159,8 @@ class Evaluation:
             return self._reference(call, [name, *path])
         definitions = {**self.template.definitions, **context.inputs}
         definition = definitions.get(name)
+        if definition is None and not call.node.source.modern and (found := self._of_workflow(str(name))):
+            return self._reference(call, [name, *path], found.schema)
         if definition is None:
             raise NoSuch(f"{name} is no input", nearest(name, definitions))
         self.checker.settle(name)
@@ -168,6 +170,10 @@ class Evaluation:
             data = self.template.inputs[name]
         data, schema = paths.into(data, definition.schema, path)
         return self.checker.typed(data, schema) if context.typed else data
+
+    def _of_workflow(self, name: str) -> Property | None:
+        """Operations of 1.x find the inputs of the workflow that calls them (1.3, 7.3.6)."""
+        return next((one.inputs[name] for one in self.template.workflows.values() if name in one.inputs), None)
 
     def get_property(self, call: Call, context: Context) -> Any:
         """The value of a property."""

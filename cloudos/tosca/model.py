@@ -154,31 +154,61 @@ class Policy:
     triggers: dict[str, Trigger] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What a step does: `kind` is delegate, set_state, call_operation or inline, `name` the workflow, state or operation."""
+
+    kind: str
+    name: str
+    inputs: dict[str, Any]
+    place: Mark
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What must hold of a node or of each member of a group (`target`; None: of the template) before a workflow begins.
+
+    `condition`: True, False, or a Reference to a function that gives a boolean; SELF in it is the target.
+    """
+
+    place: Mark
+    target: str | None
+    condition: Any
+
+
 @dataclass(eq=False)
 class Step:
-    """One step of a workflow: activities as (kind, name, inputs) in their order."""
+    """One step of a workflow: activities in their order, on a node or each member of a group.
+
+    `filter`: None, or as a Guard's condition, about each instance; `host`: where operations are called instead (1.x).
+    """
 
     name: str
     place: Mark
     target: str | None
     target_relationship: str | None
-    activities: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)
     on_success: list[str] = field(default_factory=list)
     on_failure: list[str] = field(default_factory=list)
     filter: Any = None
+    host: str | None = None
 
 
 @dataclass(eq=False)
 class Workflow:
-    """An imperative workflow."""
+    """An imperative workflow: steps, or an `implementation`. `outputs`: name -> [node, attribute] as data; `given`: inputs of one
+    that is to be run, and `values` with those that have a default."""
 
     name: str
     place: Mark
     inputs: dict[str, Property] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
-    precondition: Any = None
+    preconditions: list[Guard] = field(default_factory=list)
     implementation: Implementation | None = None
+    defaults: dict[str, Any] = field(default_factory=dict)  # of inputs, evaluated
+    given: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] | None = None
 
 
 @dataclass(eq=False)

@@ -101,6 +101,10 @@ RULES: dict[str, tuple[str, str]] = {
     "group.invalid": (ERROR, "Members of groups exist and have a permitted type."),
     "policy.invalid": (ERROR, "Targets of policies exist and have a permitted type; triggers are complete."),
     "workflow.invalid": (ERROR, "Steps of workflows name what exists."),
+    "workflow.state": (WARNING, "set_state names a state of the standard (1.x; 2.0 has none of its own)."),
+    "workflow.cycle": (UNDEPLOYABLE, "Steps do not follow each other, and workflows do not contain each other, in a circle."),
+    "workflow.normative": (UNDEPLOYABLE, "No workflow is called deploy or undeploy: Eve's own go by the nodes and by what is there."),
+    "workflow.unknown": (UNDEPLOYABLE, "A workflow that is to be run is defined by the template."),
     "substitution.invalid": (ERROR, "Substitution mappings name what exists on both sides, with fitting types."),
 }
 

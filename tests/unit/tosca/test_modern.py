@@ -258,7 +258,8 @@ def test_substitution(mappings, tmp_path):
 @pytest.mark.parametrize(
     "step",
     [
-        "{target: app, activities: [{call_operation: {operation: life.start, inputs: {delay: 1}}}, {set_state: up}, {inline: flow}]}",
+        "{target: app, activities: [{call_operation: {operation: life.start, inputs: {delay: 1}}}, {set_state: up}, {inline: other}]}",
+        "{target: app, activities: [«workflow.cycle»{inline: {workflow: flow, inputs: {word: x}}}]}",
         "{target: app, activities: [{call_operation: «value.required»life.start}]}",
         "{target: app, activities: [{call_operation: {operation: life.start, inputs: {delay: «value.type»x}}}]}",
         "{target: app, activities: [{call_operation: {operation: life.start, inputs: {delay: «value.type»{$get_input: word}}}}]}",
@@ -276,7 +277,7 @@ def test_substitution(mappings, tmp_path):
 def test_workflow(step, tmp_path):
     inputs = "{word: {type: string}, maybe: {type: integer, required: false}}"
     text = WORLD + HOSTS + "    app: {type: App, requirements: [{host: small}]}\n"
-    judge(tmp_path, text + f"  workflows: {{flow: {{inputs: {inputs}, steps: {{one: {step}}}}}}}\n")
+    judge(tmp_path, text + f"  workflows: {{flow: {{inputs: {inputs}, steps: {{one: {step}}}}}, other: {{steps: {{}}}}}}\n")
 
 
 def test_groups_and_policies(tmp_path):
