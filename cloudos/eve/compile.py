@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cloudos.eve import operations
+from cloudos.eve.bound import Choices
 from cloudos.eve.expressions import ExpressionError, empty, evaluate
 from cloudos.eve.graph import Graph, Resource
 from cloudos.eve.instances import Instance, Link, Owner, arguments
@@ -37,7 +38,7 @@ def compile_topology(
 
     `pools`: where things can be made, the first being where they are when nothing else is said; `placement`: node -> pool;
     `instances`: node -> how many are wanted now; `login_key`: public SSH key that servers get for Eve's own operations;
-    `choices`: node -> what (such as flavor) -> {"name", "id"} of the one that it is made of.
+    `choices`: node -> what (such as flavor) -> {"name", "id"} of the one that it is made of, or that fulfils its open requirement.
     Raises Undeployable with every problem.
     """
     return Compiler(template, pools, topology, placement or {}, instances or {}, login_key, choices or {}).graph()
@@ -49,22 +50,31 @@ class Compiler:
     def __init__(self, template: Template, pools: Mapping[str, Pool], topology: str, placement: Mapping[str, str],
                  instances: Mapping[str, int], login_key: str | None, choices: Mapping[str, Mapping[str, Any]]):  # fmt: skip
         self.template, self.pools, self.topology, self.placement = template, pools, topology, placement
-        self.asked, self.login_key, self.choices = instances, login_key, choices
+        self.asked, self.login_key = instances, login_key
         self.problems: list[Problem] = []
         self.resources: dict[str, Resource] = {}
         self._positions = {name: number for number, name in enumerate(template.nodes)}
         self._values = Values(self)
-        self.relationships = [one for one in template.relationships() if one.source and one.target]
+        self._links: dict[tuple, Link] = {}
+        self.choices = Choices(self, choices)
+        self._connect([one for one in template.relationships() if one.source and one.target])
+        # Where nodes are follows from the links within the template, and what was chosen is where its node is.
+        if choices:
+            self._connect(self.choices.relationships())
+
+    def _connect(self, relationships: list[Relationship]) -> None:
+        self.relationships = relationships
         self._by_source: dict[str, list[Relationship]] = {}
         self._by_target: dict[str, list[Relationship]] = {}
-        for one in self.relationships:
+        for one in relationships:
             self._by_source.setdefault(one.source.name, []).append(one)
-            self._by_target.setdefault(one.target.name, []).append(one)
-        self._links: dict[tuple, Link] = {}
+            if one.target not in self.choices.targets:  # of what exists nobody asks who uses it
+                self._by_target.setdefault(one.target.name, []).append(one)
 
     def graph(self) -> Graph:
         """All of it. Raises Undeployable."""
-        if unknown := [name for name in dict.fromkeys((*self.asked, *self.placement, *self.choices)) if name not in self.template.nodes]:
+        named = dict.fromkeys((*self.asked, *self.placement, *self.choices.nodes))
+        if unknown := [name for name in named if name not in self.template.nodes]:
             self.problem(self.template, f"there is no node {', '.join(unknown)}", f"The nodes are {', '.join(self.template.nodes)}.")
         for policy in self.template.policies.values():
             self._guarded(policy, self._policy, policy)
@@ -78,7 +88,7 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
-        return Graph(self.resources, outputs, counts)
+        return Graph(self.resources, outputs, counts, self.choices.fulfilled())
 
     # Problems
 
@@ -223,6 +233,8 @@ class Compiler:
 
     def peers(self, instance: Instance, node: NodeTemplate) -> list[Instance]:
         """The instances of another node that an instance has to do with."""
+        if node in self.choices.targets:
+            return [self.choices.targets[node]]
         others = self.instances(node)
         return [others[instance.index]] if self.leader_of(instance.template) is self.leader_of(node) else others
 
@@ -288,8 +300,7 @@ class Compiler:
 
     def choice(self, node: NodeTemplate, what: str, by: str = "id") -> str | None:
         """What was chosen for a node, by its id or else its name; None where nothing was."""
-        one = self.choices.get(node.name, {}).get(what, {})
-        return one.get(by) or one.get("name")
+        return self.choices.chosen(node, what, by)
 
     def use(self, pool: Pool, node: str, kind: str, **wanted: Any) -> Any:
         """A reference to something that exists in the pool; None when nothing is known of it."""

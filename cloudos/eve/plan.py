@@ -138,7 +138,7 @@ class _Planner:
 
     def _step(self, one: Resource) -> Step:
         if one.existing:
-            return Step(one.name, USE, one)
+            return Step(one.name, USE, one, reason=self.graph.bound.get(one.name, ""))
         entry = self.state.entries.get(one.name)
         replaced = {name for name, _ in references(one.arguments) if name in self.steps and self.steps[name].action in (REPLACE, CREATE)}
         if one.kind == OPERATION:

@@ -203,6 +203,7 @@ def text(made: Plan) -> str:
     """A plan as people read it."""
     lines = [f"{SIGNS[step.action]} {step.action:<8}{step.resource.kind:<20} {step.name}{_about(step)}"
              for step in made.steps.values() if step.action not in (KEEP, USE)]  # fmt: skip
+    lines += [f"= uses    {step.reason}" for step in made.steps.values() if step.action == USE and step.reason]
     lines += [f"Note: {note}" for note in made.notes]
     lines += [f"= keep    {name}, which {', '.join(users)} uses" for name, users in made.kept.items()]
     if made.nothing:

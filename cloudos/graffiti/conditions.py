@@ -23,6 +23,7 @@ JOINTS = ("and", "or", "not", "xor")
 WORDS = {"equal": "=", **ORDER, **{name: f"length {sign}" for name, sign in LENGTH.items()}, "valid_values": "one of", "in_range": "in",
          "pattern": "matching"}  # fmt: skip
 LONGEST_PATTERN, DEEPEST, MOST = 256, 20, 200
+PARTS = {"properties", "capabilities"}  # of a node_filter of 1.x
 
 
 class Unreadable(ValueError):
@@ -88,7 +89,7 @@ def read(filter_: Any, pointer: str = "") -> Joint:
 def _filter(filter_: Any, pointer: str) -> Iterator[Test | Joint]:
     if not filter_:
         return
-    if isinstance(filter_, Mapping) and set(filter_) <= {"properties", "capabilities"}:
+    if isinstance(filter_, Mapping) and set(filter_) <= PARTS:
         yield from _properties(filter_.get("properties"), None, f"{pointer}/properties")
         for name, body, place in _items(filter_.get("capabilities"), f"{pointer}/capabilities"):
             if not isinstance(body, Mapping) or set(body) - {"properties"}:
@@ -128,6 +129,8 @@ def _clause(clause: Any, subject: tuple[str | None, str] | None, pointer: str, d
         if subject is None:
             raise Unreadable(pointer, "write {operator: argument}")
         return _test(subject, "equal", clause, pointer)
+    if subject is None and clause and set(clause) <= PARTS:  # a type's filter of 1.x and that of its heir, joined
+        return Joint("and", tuple(_filter(clause, pointer)))
     if len(clause) != 1:
         raise Unreadable(pointer, f"one operator to a condition, not {len(clause)}; write a list of conditions")
     ((key, argument),) = clause.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +12,7 @@ from cloudos.graffiti.matching import needs
 from cloudos.tosca.model import NodeTemplate, Requirement, Template, Value, plain, unknown
 from cloudos.tosca.resolver import FileResolver, Location, Refused, Tree
 
+Opening = tuple[NodeTemplate, Requirement, str]
 SELECTED = {"select", "selectable", "substitute", "substitutable"}
 
 
@@ -57,8 +60,10 @@ def read(files: Mapping[str, str], entry: str, inputs: Mapping[str, Any] | None)
 
 def openings(template: Template) -> dict[str, list[dict[str, Any]]]:
     """{requirements, rules} of a request to match: as many as the template leaves open, and that linked nodes share a pool."""
-    requirements = [one for node in template.nodes.values() for one in (*_needs(node), *_selected(node))]
-    requirements += [_open(node, one) for node, one in template.unmatched() if _must(one)]
+    opened = [(node, one, name) for node, one, name in template.openings() if _must(one)]
+    found = [one for node in template.nodes.values() for one in (*_needs(node), *_selected(node))]
+    found += [_open(node, one, name) for node, one, name in opened]
+    requirements = [*_joined(found), *_further(opened)]
     nodes = {one["node"] for one in requirements}
     linked = {tuple(sorted((link.source.name, link.target.name))) for link in template.relationships() if link.source and link.target}
     rules = [
@@ -71,16 +76,61 @@ def _must(one: Requirement) -> bool:
     return (one.assigned or not one.optional) and (one.capability_type or one.node_type) is not None and one.count != 0
 
 
-def _open(node: NodeTemplate, one: Requirement) -> dict[str, Any]:
-    body: dict[str, Any] = {"id": f"{node.name}.{one.name}", "node": node.name, "count": _whole(one.count)}
-    if one.capability_type:
-        body["capability"] = one.capability_type.name
-    elif one.node_type:
-        body["type"] = one.node_type.name
+def _open(node: NodeTemplate, one: Requirement, name: str) -> dict[str, Any]:
+    """What an open requirement asks for, in the words of pools where `open` of needs.yml has them."""
     filters = [filter_.data() for filter_ in one.filters]
-    if filters:
-        body["node_filter"] = filters[0] if len(filters) == 1 else {"$and": filters}
-    return body
+    line, said = _line(node, one), json.dumps(filters, default=str)
+    if conditions := [{key: value} for key, value in line.get("conditions", {}).items() if f'"{key}"' not in said]:
+        filters.append(_on(line["capability"], conditions))
+    asked = {"capability": line["capability"]} if line else _types(one)
+    return {"id": f"{node.name}.{name}", "node": node.name, "count": _count(node, one), **asked, **_filtered(filters)}
+
+
+def _further(opened: list[Opening]) -> Iterator[dict[str, Any]]:
+    """What relationships of open requirements make necessary besides, such as floating IPs."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for node, one, _ in opened:
+        for property_, choices in _line(node, one).get("also", {}).items():
+            if one.relationship and _known(one.relationship.properties.get(property_)) is True:
+                counts.update({(node.name, what, capability): _count(node, one) for what, capability in choices.items()})
+    for (node_name, what, capability), count in counts.items():
+        yield {"id": f"{node_name}.{what}", "node": node_name, "count": count, "capability": capability}
+
+
+def _count(node: NodeTemplate, one: Requirement) -> int:
+    """How often it is used: by each instance of what a pool's quota or capacity counts."""
+    return max(_whole(one.count), _instances(node)) if _line(node, one) else _whole(one.count)
+
+
+def _line(node: NodeTemplate, one: Requirement) -> Mapping[str, Any]:
+    """The line of `open` for a requirement; empty where there is none."""
+    names = [f"{kind.name}.{one.name}" for kind in node.type.lineage]
+    names += [kind.name for asked in (one.node_type, one.capability_type) if asked for kind in asked.lineage]
+    lines = needs()["open"]
+    return next((lines[name] for name in names if name in lines), {})
+
+
+def _types(one: Requirement) -> dict[str, str]:
+    return {"capability": one.capability_type.name} if one.capability_type else {"type": one.node_type.name} if one.node_type else {}
+
+
+def _on(capability: str, conditions: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"capabilities": {capability: {"properties": conditions}}}
+
+
+def _filtered(filters: list[Any]) -> dict[str, Any]:
+    """The node_filter that all of them are."""
+    return {"node_filter": filters[0] if len(filters) == 1 else {"$and": filters}} if filters else {}
+
+
+def _joined(requirements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a node needs by its type, and asks for by an open requirement of that name, is one."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in requirements:
+        before = found.get(one["id"], {})
+        filters = [each["node_filter"] for each in (before, one) if "node_filter" in each]
+        found[one["id"]] = {**before, **one, **_filtered(filters)}
+    return list(found.values())
 
 
 def _selected(node: NodeTemplate) -> Iterator[dict[str, Any]]:
@@ -100,7 +150,7 @@ def _needs(node: NodeTemplate) -> Iterator[dict[str, Any]]:
         conditions = [{key: {operator: value}} for key, operator in (line.get("conditions") or {}).items()
                       if (value := _known(source.get(key))) is not None]  # fmt: skip
         body = {"id": f"{node.name}.{name}", "node": node.name, "count": _instances(node), "capability": line["capability"]}
-        yield {**body, "node_filter": {"capabilities": {line["capability"]: {"properties": conditions}}}} if conditions else body
+        yield {**body, "node_filter": _on(line["capability"], conditions)} if conditions else body
 
 
 def _known(value: Value | None) -> Any:

@@ -6,6 +6,7 @@ run time only. One model serves TOSCA 1.0 to 2.0.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -252,6 +253,16 @@ class Template:
     def unmatched(self) -> list[tuple[NodeTemplate, Requirement]]:
         """Requirements that nothing in the template fulfils: what is asked of the world outside."""
         return [(node, one) for node in self.nodes.values() for one in node.requirements if one.target is None]
+
+    def openings(self) -> list[tuple[NodeTemplate, Requirement, str]]:
+        """The unmatched requirements, each with the name by which choices are made for it: its own, of the second of that name of a
+        node `<name>-2`, and so on."""
+        found, seen = [], Counter[tuple[str, str]]()
+        for node, one in self.unmatched():
+            seen[node.name, one.name] += 1
+            number = seen[node.name, one.name]
+            found.append((node, one, one.name if number == 1 else f"{one.name}-{number}"))
+        return found
 
 
 def plain(data: Any) -> Any:

@@ -5,7 +5,10 @@ import time
 import pytest
 import yaml
 
+from cloudos import tosca
 from cloudos.eve import given
+from cloudos.eve.compile import compile_topology
+from cloudos.eve.provider import Pool as Place
 from tests.api import graffiti
 from tests.api.graffiti import POOL
 
@@ -211,3 +214,55 @@ def test_deprecated_types_are_warned_of(served, ann):
     found = ann.post("/v1/match", json={"requirements": [{"id": "a", "capability": "old"}]}).json()
     assert found["warnings"] == ["shop/old is deprecated: too slow; use shop/new"]
     assert "you see no resource with capability shop/old" in found["requirements"][0]["reasons"][0]["reason"]
+
+
+OPEN = """\
+tosca_definitions_version: tosca_simple_yaml_1_3
+imports: [{file: "cloudos:openstack.yaml"}]
+topology_template:
+  node_templates:
+    web:
+      type: cloudos.nodes.Server
+      capabilities:
+        host: {properties: {num_cpus: 1}}
+        scalable: {properties: {min_instances: 1, max_instances: 4, default_instances: 2}}
+      requirements:
+        - network: {relationship: {type: cloudos.relationships.ConnectsToNetwork, properties: {floating_ip: true, open_ports: [22]}}}
+        - network: {node_filter: {properties: [{external: {equal: true}}]}}
+        - flavor: {node_filter: {properties: [{name: {equal: m1.large}}]}}
+        - key: {}
+    db: {type: cloudos.nodes.Server, properties: {flavor: m1.tiny}, requirements: [{network: {node: cloudos.nodes.ExternalNetwork}}]}
+    router: {type: cloudos.nodes.Router, requirements: [{gateway: {}}]}
+    port: {type: cloudos.nodes.Port, requirements: [{binding: db}]}
+    plain: {type: tosca.nodes.network.Port, requirements: [{binding: db}]}
+    address: {type: cloudos.nodes.FloatingIP, requirements: [{port: port}]}
+"""
+
+
+def test_requirements_alone_are_bound_to_networks_that_exist(ann, pool):
+    """Servers inside, what leads out outside; two of one name are told apart; what a type needs and a requirement asks for is one."""
+    uses = ann.post("/v1/match", json={"template": {"files": {"main.yaml": OPEN}}}).json()["uses"]
+    assert uses[pool["id"]]["floating_ips"] == 3, "two servers and an address; a router takes none"
+    made = ann.post("/v1/bindings", json={"template": {"files": {"main.yaml": OPEN}}, "name": "open"})
+    assert made.status_code == 201, made.text
+    chosen = {id_: one["name"] for id_, one in made.json()["chosen"].items()}
+    assert chosen == {
+        "web.flavor": "m1.large", "web.image": "debian-12", "web.network": "private", "web.network-2": "public", "web.key": "mine",
+        "web.external_network": "public", "db.flavor": "m1.small", "db.image": "debian-12", "db.network": "public",
+        "router.gateway": "public", "port.link": "private", "plain.link": "private", "address.pool": "public",
+    }  # fmt: skip
+    assert made.json()["chosen"]["web.external_network"]["count"] == 2
+
+
+def test_the_choices_of_a_binding_are_those_that_eve_takes(ann, pool, tmp_path):
+    made = ann.post("/v1/bindings", json={"template": {"files": {"main.yaml": OPEN}}, "name": "open"})
+    choices = yaml.safe_load(ann.get(f"{made.headers['Location']}/profile").text)["choices"]
+    (tmp_path / "main.yaml").write_text(OPEN)
+    report = tosca.load(tmp_path / "main.yaml", given.resolver(()), {})
+    graph = compile_topology(report.template, {"default": Place("default", "openstack", {"cloud": "any"})}, choices=choices)
+    assert {name: one.arguments["network_id"]["$attribute"][0] for name, one in graph.resources.items() if one.kind == "port"} == {
+        "web_network_port": "network:name=n1", "web-2_network_port": "network:name=n1", "web_network-2_port": "network:name=n2",
+        "web-2_network-2_port": "network:name=n2", "db_network_port": "network:name=n2", "port": "network:name=n1",
+        "plain": "network:name=n1",
+    }  # fmt: skip
+    assert not {one.kind for one in graph.resources.values() if not one.existing} & {"network", "subnet", "flavor", "image", "keypair"}

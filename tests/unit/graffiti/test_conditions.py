@@ -51,6 +51,12 @@ FORMS = [
             {"$in_range": [{"$get_property": ["SELF", "CAPABILITY", "host", "num_cpus"]}, [2, 4]]},
         ]
     },
+    {
+        "$and": [
+            {"capabilities": {"host": {"properties": {"mem_size": {"greater_or_equal": "2 GB"}}}}},
+            {"capabilities": [{"host": {"properties": [{"num_cpus": {"in_range": [2, 4]}}]}}]},
+        ]
+    },
 ]
 
 
