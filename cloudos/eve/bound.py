@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cloudos.eve.expressions import asked
 from cloudos.eve.instances import Compilation, Instance
 from cloudos.tosca.model import NodeTemplate, Relationship, Requirement
 
@@ -36,11 +37,15 @@ class Choices:
         self.compiler, self._given, self.nodes = compiler, given, given.keys()
         self.targets: dict[NodeTemplate, Bound] = {}
         self._things: dict[tuple[str, str], Bound] = {}
+        self._used: set[tuple[str, str]] = set()
 
     def chosen(self, node: NodeTemplate, what: str, by: str = "id") -> str | None:
         """What was chosen for a node, by its id or else its name; None where nothing was."""
         one = self._given.get(node.name, {}).get(what)
-        return (one.get(by) or one["name"]) if one else None
+        if one is None:
+            return None
+        self._used.add((node.name, what))
+        return one.get(by) or one["name"]
 
     def relationships(self) -> list[Relationship]:
         """The links of the template, in its order, and among them those to what was chosen for its open requirements."""
@@ -54,12 +59,16 @@ class Choices:
     def _bound(self, node: NodeTemplate, one: Requirement, name: str) -> Relationship | None:
         if name not in self._given.get(node.name, {}) or one.relationship is None:
             return None
-        kind = (self.compiler.entry_of(node).get("bound") or {}).get(one.name)
+        kind = self._kinds(node).get(one.name)
         if kind is None:
             return None
         thing = Bound(self.compiler, node, one, name, kind, self.chosen(node, name) or "")
         self.targets[thing.template] = self._things[node.name, name] = thing
         return replace(one.relationship, source=node, target=thing.template, requirement=one.name)
+
+    def _kinds(self, node: NodeTemplate) -> Mapping[str, str]:
+        """Requirement that a node may leave open -> kind of what can be chosen for it."""
+        return self.compiler.entry_of(node).get("bound") or {}
 
     def fulfilled(self) -> dict[str, str]:
         """Resource that exists -> what it is, who chose it, and for which requirements of which nodes."""
@@ -71,3 +80,33 @@ class Choices:
                 words = f"{made['kind'].replace('_', ' ')} {choice['name']} ({'bound by Graffiti' if 'resource' in choice else 'chosen'})"
                 found.setdefault(resource, (words, []))[1].append(f"{node}.{name}")
         return {resource: f"{words} for {', '.join(where)}" for resource, (words, where) in found.items()}
+
+    def unused(self) -> list[str]:
+        """The choices that nothing was made of, each with the reason and with what its node can take. Asked when all is compiled.
+
+        One that says what the node says itself is none, nor is one for a node without instances.
+        """
+        opened: dict[str, set[str]] = {}
+        for node, one, name in self.compiler.template.openings() if self._given else ():
+            if one.name in self._kinds(node):
+                opened.setdefault(node.name, set()).add(name)
+        return [self._unused(node, what, one, opened.get(node.name, set())) for node in map(self.compiler.template.nodes.get, self._given)
+                if node and self.compiler.instances(node) for what, one in self._given[node.name].items()
+                if (node.name, what) not in self._used and not _same(node, what, one)]  # fmt: skip
+
+    def _unused(self, node: NodeTemplate, what: str, one: Mapping[str, Any], opened: set[str]) -> str:
+        links = [link for instance in self.compiler.instances(node) for link in self.compiler.outgoing(instance)]
+        takes = {what for owner in (*self.compiler.instances(node), *links) for what in asked(owner.entry, "chosen")}
+        if what in takes:
+            why = "what the template says of the node goes first"
+        elif what in self._kinds(node):
+            why = "the template does not leave that requirement open"
+        else:
+            why = f"{node.type.name} takes no such choice"
+        can = ", ".join(sorted(takes | opened))
+        return f"node {node.name}: {one['name']}, which is chosen for {what}, is used by nothing; {why}. It can take {can or 'none'}"
+
+
+def _same(node: NodeTemplate, what: str, one: Mapping[str, Any]) -> bool:
+    said = node.properties.get(what)
+    return said is not None and said.value in (one["name"], one.get("id") or one["name"])

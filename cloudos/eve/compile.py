@@ -88,7 +88,7 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
-        return Graph(self.resources, outputs, counts, self.choices.fulfilled())
+        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), self.choices.unused())
 
     # Problems
 

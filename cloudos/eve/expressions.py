@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jinja2
+import jinja2.nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from cloudos.tosca import scalars
@@ -100,6 +101,23 @@ def compiled(text: str) -> Any:
     """A function of a context, or None for a text that is no expression."""
     match = SINGLE.fullmatch(text)
     return ENVIRONMENT.compile_expression(match[1].strip(), undefined_to_none=True) if match else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _first_arguments(text: str, function: str) -> frozenset[str]:
+    if not SINGLE.fullmatch(text):
+        return frozenset()
+    calls = ENVIRONMENT.parse(text).find_all(jinja2.nodes.Call)
+    return frozenset(call.args[0].value for call in calls if isinstance(call.node, jinja2.nodes.Name) and call.node.name == function
+                     and call.args and isinstance(call.args[0], jinja2.nodes.Const))  # fmt: skip
+
+
+def asked(value: Any, function: str) -> set[str]:
+    """The first arguments with which the expressions in a value, at any depth, may call a function."""
+    if isinstance(value, str):
+        return {*_first_arguments(value, function)}
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return {found for item in inner for found in asked(item, function)}
 
 
 def evaluate(value: Any, context: Mapping[str, Any]) -> Any:

@@ -64,13 +64,14 @@ class Graph:
     """A compiled topology: resources by name, values of outputs, and how many instances each scalable node has and may have.
 
     `counts`: node -> {"count", "min", "max"}; max None: no limit. `bound`: resource that exists -> for which requirement of which node
-    it was chosen, in words.
+    it was chosen, in words; `notes`: what was chosen and is used by nothing.
     """
 
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, dict] = field(default_factory=dict)
     bound: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def edges(self) -> dict[str, set[str]]:
         """Name -> names of this graph that come before it."""

@@ -100,7 +100,7 @@ class Eve:
             return plan
         plan = make_plan(state, graph, pools, missing or (), kept, quota.sizes(graph, surveys))
         plan.lacking = quota.lacking(plan.quota, surveys)
-        plan.notes = [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
+        plan.notes += [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
         return plan
 
     def survey(self, pool: Pool) -> quota.Survey | None:

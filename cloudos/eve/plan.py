@@ -49,7 +49,7 @@ class Stage:
 class Plan:
     """All steps by name, and the stages in their order; without stages there is nothing to do.
 
-    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out.
+    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out, and what was chosen for nothing.
     """
 
     topology: str
@@ -125,6 +125,7 @@ class _Planner:
         if not stages:  # a plan that only looks is no plan
             stages = []
         plan = Plan(self.state.topology, self.steps, stages, self.graph, self.kept, self._quota())
+        plan.notes = [*self.graph.notes]
         plan.seconds = self._seconds(plan)
         return plan
 

@@ -138,6 +138,8 @@ def plan(service: Eve, name: str | None, is_update: bool, as_json: bool, **given
         details(made, True)
     else:
         table((made["plan"] or {}).get("steps", []), ["action", "kind", "name", "reason"])
+        for note in (made["plan"] or {}).get("notes", []):
+            click.echo(f"Note: {note}")
         for problem in made["problems"]:
             click.echo(f"{problem['pointer']}: {problem['message']}. {problem.get('mend', '')}", err=True)
         click.echo(f"plan {made['id']}: {made['actions'] or 'nothing to do'}, about {made['seconds'] or 0:.0f} s, quota {made['quota']}")

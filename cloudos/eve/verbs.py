@@ -227,6 +227,8 @@ def ended(outcome: Outcome) -> None:
         for line in failure["log"]:
             click.echo(f"  | {line}", err=True)
         click.echo(f"  Next step: {failure['next_step']}", err=True)
+    for note in outcome.plan.notes:
+        click.echo(f"Note: {note}")
     for name, users in outcome.plan.kept.items():
         click.echo(f"kept: {name}, which {', '.join(users)} uses")
     if outcome.ok:

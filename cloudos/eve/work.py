@@ -168,6 +168,8 @@ def apply(run: Run) -> dict[str, Any]:
         with designs.opened(order.design(), order.input["wanted"]["design"]["name"], folder) as tree:
             request = request_of(order.mark, order.input["wanted"], pools.usable(order.input["pools"]), tree)
             outcome = getattr(eve, order.input["verb"])(request)
+            for note in outcome.plan.notes:
+                run.event("note", text=note)
         try:
             order.end(outcome, folder)
         except WorkFailed as failure:

@@ -53,7 +53,10 @@ def test_a_binding_says_of_each_node_what_it_is_made_of(worked):
     plan = house.post("plans", topology=path.rpartition("/")[2], **order).json()
     assert plan["actions"] == {"change": 1, "keep": 2} and plan["choices"] == {**chosen, **order["choices"]}
     house.done(f"{path}/update", **order)
-    house.done(f"{path}/update", inputs={"content": "new"})
+    job = house.done(f"{path}/update", inputs={"content": "new"}, choices={"two": {"colour": {"name": "red"}}})
+    note = "node two: red, which is chosen for colour, is used by nothing; toy.nodes.File takes no such choice. It can take content"
+    events = house.get(f"/v1/jobs/{job['id']}/events")["events"]
+    assert [event["facts"] for event in events if event["kind"] == "note"] == [{"text": note}]
     there = house.files()
     assert there == [("one", "small"), ("three", "new"), ("two", "huge")], "what is not named stays"
     house.store("kept", house.ann.get(f"{path}/export").content, media="application/zip")

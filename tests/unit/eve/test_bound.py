@@ -179,3 +179,35 @@ def test_another_network_replaces_the_port_and_nothing_of_the_networks(compiled,
     plan = make_plan(state, compiled(WEB, choices={"web": {"network": STORAGE}}), pools)
     assert plan.steps["web_network_port"].action == "replace" and plan.steps["network:name=n2"].action == "use"
     assert not {step.resource.kind for step in plan.steps.values() if step.action in ("create", "delete")}
+
+
+UNUSED = {
+    "of a type that takes none such": ("    lan: {type: cloudos.nodes.NetworkSegment}", {"lan": {"flavor": STORAGE}},
+        "node lan: storage, which is chosen for flavor, is used by nothing; cloudos.nodes.NetworkSegment takes no such choice. "
+        "It can take network"),
+    "of a node that says it itself": (DB, {"db": {"flavor": STORAGE}},
+        "node db: storage, which is chosen for flavor, is used by nothing; what the template says of the node goes first. "
+        "It can take availability_zone, flavor, image, network"),
+    "for a requirement that is fulfilled": ("    lan: {type: cloudos.nodes.NetworkSegment}\n" + DB, {"db": {"network": STORAGE}},
+        "node db: storage, which is chosen for network, is used by nothing; the template does not leave that requirement open. "
+        "It can take availability_zone, external_network, flavor, image"),
+    "of software": ("    app: {type: tosca.nodes.SoftwareComponent, requirements: [{host: {}}]}", {"app": {"host": STORAGE}},
+        "node app: storage, which is chosen for host, is used by nothing; tosca.nodes.SoftwareComponent takes no such choice. "
+        "It can take none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_a_choice_that_nothing_uses_is_told(compiled, pools, case):
+    nodes, choices, note = UNUSED[case]
+    plan = make_plan(State("shop"), compiled(nodes, choices=choices), pools)
+    assert plan.notes == plan.to_json()["notes"] == [note]
+    assert f"Note: {note}" in text(plan).splitlines()
+
+
+def test_what_is_used_or_says_the_same_or_is_of_nothing_is_not_told(compiled):
+    group = "    group: {type: cloudos.nodes.ServerGroup, properties: {min_instances: 0, max_instances: 2}}"
+    same = {"image": {"name": "debian"}, "flavor": {"id": "small", "name": "s"}}
+    choices = {"web": {"network": CORPORATE, "external_network": OUTSIDE, **same}, "group": {"flavor": STORAGE, "nonsense": STORAGE}}
+    assert compiled(WEB + group, choices=choices).notes == []
+    assert len(compiled(WEB + group, choices=choices, instances={"group": 1}).notes) == 1
