@@ -146,11 +146,31 @@ def _needs(node: NodeTemplate) -> Iterator[dict[str, Any]]:
         return
     lines = next((needs()["nodes"][one.name] for one in node.type.lineage if one.name in needs()["nodes"]), {})
     for name, line in lines.items():
+        if "when" in line and _said(node.properties, line["when"]) is None:
+            continue
         source = node.capabilities[line["from"]].properties if line.get("from") in node.capabilities else node.properties
-        conditions = [{key: {operator: value}} for key, operator in (line.get("conditions") or {}).items()
-                      if (value := _known(source.get(key))) is not None]  # fmt: skip
+        conditions = []
+        for key, operator in line.get("conditions", {}).items():
+            (operator, path), = operator.items() if isinstance(operator, Mapping) else ((operator, key),)
+            if (value := _said(source, path)) is not None:
+                conditions.append({key: {operator: value}})
+        filter_ = _on(line["capability"], conditions) if conditions else {}
+        if "named" in line and (called := _said(node.properties, line["named"])) is not None:
+            filter_["properties"] = [{"name": {"equal": called}}]
         body = {"id": f"{node.name}.{name}", "node": node.name, "count": _instances(node), "capability": line["capability"]}
-        yield {**body, "node_filter": _on(line["capability"], conditions)} if conditions else body
+        yield {**body, "node_filter": filter_} if filter_ else body
+
+
+def _said(source: Mapping[str, Value], path: str) -> Any:
+    """What a dotted path leads to in properties; None where nothing is there or it is known at run time only."""
+    name, *rest = path.split(".")
+    value = _known(source.get(name))
+    for key in rest:
+        if isinstance(value, list):
+            value = value[int(key)] if int(key) < len(value) else None
+        else:
+            value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _known(value: Value | None) -> Any:
