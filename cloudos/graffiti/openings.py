@@ -181,10 +181,11 @@ def _known(value: Value | None) -> Any:
 
 
 def _instances(node: NodeTemplate) -> int:
-    """How many of a node there will be at first: its count in 2.0, its capability scalable in 1.x."""
+    """How many of a node there will be at first: by its type's own property, its count in 2.0, its capability scalable in 1.x."""
+    own = [_said(node.properties, needs()["instances"][kind.name]) for kind in node.type.lineage if kind.name in needs()["instances"]]
     scalable = node.capabilities.get("scalable")
     names = ("default_instances", "min_instances")
-    found = [_known(scalable.properties.get(name)) for name in names] if scalable else []
+    found = own + [_known(scalable.properties.get(name)) for name in names] if scalable else own
     first = next((one for one in found if isinstance(one, int)), 1)
     return max(_whole(node.count), first, 1)
 

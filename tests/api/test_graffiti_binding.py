@@ -254,6 +254,21 @@ def test_requirements_alone_are_bound_to_networks_that_exist(ann, pool):
     assert made.json()["chosen"]["web.external_network"]["count"] == 2
 
 
+def test_a_group_of_servers_claims_what_all_of_them_take(ann, pool):
+    text = """\
+tosca_definitions_version: tosca_simple_yaml_1_3
+imports: [{file: "cloudos:openstack.yaml"}]
+topology_template:
+  node_templates:
+    web:
+      type: cloudos.nodes.ServerGroup
+      properties: {min_instances: 3, max_instances: 5}
+      capabilities: {host: {properties: {num_cpus: 2}}}
+"""
+    found = ann.post("/v1/match", json={"template": {"files": {"main.yaml": text}}}).json()
+    assert found["uses"][pool["id"]]["instances"] == 3 and found["uses"][pool["id"]]["cores"] == 6
+
+
 def test_the_choices_of_a_binding_are_those_that_eve_takes(ann, pool, tmp_path):
     made = ann.post("/v1/bindings", json={"template": {"files": {"main.yaml": OPEN}}, "name": "open"})
     choices = yaml.safe_load(ann.get(f"{made.headers['Location']}/profile").text)["choices"]

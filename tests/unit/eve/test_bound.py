@@ -151,6 +151,13 @@ def test_a_server_has_the_key_the_flavor_and_the_group_that_its_requirements_are
     assert target(graph, "web_volume_volume_attachment", "volume_id")[2] == {"name": "volume1"}
 
 
+def test_a_guest_of_a_plain_host_is_in_the_network_that_its_port_is_bound_to(compiled):
+    nodes, _ = OTHERS["port"]
+    graph = compiled(nodes, places={"default": Pool("default", "libvirt", {}, {"image": "debian"})}, choices={"port": {"link": STORAGE}})
+    assert graph.resources["web"].arguments["networks"] == [{"$attribute": ["network:name=n2", "id"]}]
+    assert graph.resources["network:name=n2"].existing
+
+
 def test_a_router_is_put_before_the_first_subnet_of_a_network_that_exists(compiled):
     graph = compiled("router: {type: cloudos.nodes.Router, requirements: [{segment: {}}]}", choices={"router": {"segment": CORPORATE}})
     assert target(graph, "router_segment_router_interface", "subnet_id")[:3] == ("network:name=n1", "subnets", "0")
