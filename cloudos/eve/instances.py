@@ -234,10 +234,10 @@ class Link(Owner):
         return self.own(attribute, kind)
 
     @property
-    def order(self) -> tuple:
-        """Where it stands among its like."""
+    def order(self) -> int:
+        """Where it stands among the links of its source, which are in the order of the requirements where it says nothing."""
         given = self.properties.get("order")
-        return (given if isinstance(given, int) else 0, self.compiler.position(self.target.template))
+        return given if isinstance(given, int) else 0
 
     def context(self) -> dict[str, Any]:
         """The names that expressions may use."""
