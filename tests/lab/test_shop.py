@@ -223,6 +223,13 @@ def test_another_greeting_replaces_no_server(ann, shop):
     assert pages(shop) == {("Hello", name) for name in ("web", "web-2", "web-3")}
 
 
+def test_a_workflow_runs_on_all_servers(ann, shop):
+    with Visitor(shop) as visitor:
+        ann.cloudos("eve", "topology", "workflow", "run", "shop", "announce", "-i", "words=Sale")
+    assert visitor.lost == 0
+    assert pages(shop) == {("Sale", name) for name in ("web", "web-2", "web-3")}
+
+
 def test_what_is_exported_makes_the_same(ann, shop, tmp_path):
     ann.cloudos("eve", "topology", "export", "shop", "-o", tmp_path / "again.csar")
     ann.cloudos("focus", "store", tmp_path / "again.csar", "--name", "again")
