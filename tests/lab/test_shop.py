@@ -251,7 +251,7 @@ SIDE = """\
       requirements: [{{gateway: outside-{0}}}, {{segment: lan-{0}}}]
     server-{0}:
       type: cloudos.nodes.Server
-      capabilities: {{host: {{properties: {{num_cpus: 1, mem_size: 64 MB}}}}, os: {{properties: {{distribution: {0}}}}}}}
+      capabilities: {{host: {{properties: {{num_cpus: 1, mem_size: 128 MB}}}}, os: {{properties: {{distribution: {0}}}}}}}
       requirements:
         - network:
             node: lan-{0}
