@@ -26,6 +26,7 @@ PLAYS = "operations.json"
 GATE = "See whether all went well before what follows"
 FREE = "ansible.builtin.free"
 LOCAL = "localhost"
+HERE = "{{ playbook_dir }}/artifacts"  # where the template's files are for operations without a server
 Keys = dict[str, tuple[yaml.Node, yaml.Node]]
 # In whatever Ansible file of an operation one of these words is, it has its play for itself.
 ALONE = re.compile(r"\b(run_once|pause|add_host|group_by|end_play|end_batch|serial|strategy|any_errors_fatal|max_fail_percentage)\b")
@@ -116,7 +117,8 @@ class Operations:
         return {**play, "vars": {"eve_calls": files}, "tasks": [include]}
 
     def _block(self, job: Job) -> dict:
-        tasks = call_tasks(job.name, job.call, job.how, job.inputs, self.remote, len(job.hosts) > 1)
+        place = self.remote if job.call["hosts"] else HERE
+        tasks = call_tasks(job.name, job.call, job.how, job.inputs, place, len(job.hosts) > 1)
         variables = {"eve_operation": job.name, **(job.inputs if job.how["kind"] in ("role", "tasks") else {})}
         block = {"name": job.name, "block": tasks, "vars": variables, "tags": job.tags}
         return {**block, "ignore_errors": True} if job.goes else block

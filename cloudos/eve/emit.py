@@ -227,6 +227,7 @@ class Project:
         path.write_bytes(content)
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode = len(content), 0o644 if name.endswith(ANSIBLE) else 0o755
+        path.chmod(entry.mode)
         archive.addfile(entry, io.BytesIO(content))
 
 

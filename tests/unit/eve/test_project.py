@@ -181,3 +181,20 @@ def test_a_cloud_that_does_not_tell_its_quotas_is_no_obstacle(eve, request_for, 
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "dead.yaml"))
     made = eve.plan(request_for(SHOP))
     assert not made.lacking and made.notes and all("not known" in note for note in made.notes)
+
+
+HERE = """
+node_types:
+  my.nodes.Thing:
+    derived_from: tosca.nodes.Root
+    interfaces: {Standard: {inputs: {WORDS: {type: string, default: "{{ 7 * 7 }}"}}, operations: {configure: bin/note}}}
+"""
+
+
+def test_an_operation_without_a_server_runs_here_beside_its_files(eve, request_for, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "note").write_text(f'#!/bin/sh\nprintf %s "$WORDS" > {tmp_path}/noted && cat beside >> {tmp_path}/noted\n')
+    (tmp_path / "bin" / "beside").write_text(" and what lies beside")
+    done = eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=HERE))
+    assert done.ok, done.failures
+    assert (tmp_path / "noted").read_text() == "{{ 7 * 7 }} and what lies beside"
