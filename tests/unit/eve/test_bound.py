@@ -102,6 +102,21 @@ def test_a_node_of_the_template_may_be_called_like_the_requirement(compiled):
     assert target(graph, "web_bound-network_port", "network_id")[2] == {"name": "n1"}
 
 
+def test_a_segment_for_which_a_network_was_chosen_is_that_network_and_no_new_subnet(compiled):
+    graph = compiled("lan: {type: cloudos.nodes.NetworkSegment}", choices={"lan": {"network": CORPORATE}})
+    assert made(graph) == set() and graph.resources["lan"].arguments == {"name": "n1"}
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("", {}), ("properties: {ip_address: 10.0.0.7}, ", {"ip_address": "10.0.0.7"})])
+def test_a_port_may_be_in_a_segment(compiled, said, wanted):
+    graph = compiled(f"""
+    lan: {{type: cloudos.nodes.NetworkSegment}}
+    port: {{type: cloudos.nodes.Port, {said}requirements: [{{link: lan}}]}}
+    """)
+    assert target(graph, "port", "network_id")[:2] == ("lan", "id")
+    assert graph.resources["port"].arguments["fixed_ips"] == [{"subnet_id": {"$attribute": ["lan_subnet", "id"]}, **wanted}]
+
+
 def test_what_was_chosen_is_in_the_pool_of_its_node(compiled, pools):
     places = {**pools, "far": Pool("far", "openstack", {"cloud": "far"})}
     both = {name: {"network": CORPORATE} for name in ("web", "db")}
