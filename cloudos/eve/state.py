@@ -36,7 +36,7 @@ class Entry:
 
 @dataclass
 class State:
-    """The state of one topology; empty for one that is not deployed. What `runs` holds is in workflow_run.py."""
+    """The state of one topology; empty for one that is not deployed. What `runs` holds is in flow_run.py."""
 
     topology: str
     serial: int = 0
