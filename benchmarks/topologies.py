@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 from cloudos import tosca
-from cloudos.eve.emit import emit
+from cloudos.eve.engine.emit import emit
+from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.state import Directory, State
 from cloudos.eve.lifecycle import Eve, Request
-from cloudos.eve.plan import make_plan
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory, State
 
 HEAD = "tosca_definitions_version: tosca_simple_yaml_1_3\ntopology_template:\n  node_templates:\n"
 TIER = """\

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from cloudos import tosca
-from cloudos.eve.compile import compile_topology
+from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.graph import OPERATION
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool

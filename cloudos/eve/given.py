@@ -9,10 +9,10 @@ from typing import Any
 import click
 import yaml
 
-from cloudos.eve import export
+from cloudos.eve.engine import export
+from cloudos.eve.engine.tasks import variable
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
-from cloudos.eve.tasks import variable
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Tree
 
 DEFAULT = "default"

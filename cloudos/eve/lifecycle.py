@@ -16,21 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from cloudos import home
-from cloudos.eve import export, flow_run, quota
-from cloudos.eve.calls import plays_of
-from cloudos.eve.compile import Compiler
-from cloudos.eve.emit import emit, secrets_of
-from cloudos.eve.flow import Flow
-from cloudos.eve.flow_project import emit_flow
-from cloudos.eve.flow_run import FlowFollower
+from cloudos.eve import quota
+from cloudos.eve.compiler.compile import Compiler
+from cloudos.eve.engine import export
+from cloudos.eve.engine.calls import plays_of
+from cloudos.eve.engine.emit import emit, secrets_of
+from cloudos.eve.engine.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
+from cloudos.eve.engine.progress import Follower
+from cloudos.eve.engine.state import DESIGN, Directory, State, shared
+from cloudos.eve.engine.tasks import variable
 from cloudos.eve.graph import OPERATION, Graph, computed
-from cloudos.eve.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
 from cloudos.eve.problems import Refused, Undeployable
-from cloudos.eve.progress import Follower
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import DESIGN, Directory, State, shared
-from cloudos.eve.tasks import variable
-from cloudos.eve.workflows import compile_workflow
+from cloudos.eve.workflow import run as flow_run
+from cloudos.eve.workflow.compile import compile_workflow
+from cloudos.eve.workflow.flow import Flow
+from cloudos.eve.workflow.project import emit_flow
+from cloudos.eve.workflow.run import FlowFollower
 from cloudos.runs import start
 from cloudos.tosca.model import Template, plain
 from cloudos.tosca.resolver import DirectoryTree, Tree

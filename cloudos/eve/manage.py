@@ -7,7 +7,7 @@ from oslo_config import cfg
 
 from cloudos.eden.manage import manage
 from cloudos.eden.runtime import Runtime
-from cloudos.eve import upkeep
+from cloudos.eve.jobs import upkeep
 from cloudos.eve.service import SERVICE
 
 main = manage(SERVICE, "cloudos.eve.wsgi:application")

@@ -42,7 +42,7 @@ class Topology(Base, Owned):
 
 
 class StateDocument(Base):
-    """What a topology consists of, as cloudos.eve.state writes it; apart from the topology, as workers write it often."""
+    """What a topology consists of, as cloudos.eve.engine.state writes it; apart from the topology, as workers write it often."""
 
     __tablename__ = "state"
     topology_id: Mapped[str] = mapped_column(sa.ForeignKey("topology.id", ondelete="CASCADE"), primary_key=True)

@@ -12,9 +12,13 @@ from cloudos.eden.app import complete
 from cloudos.eden.policy import SCOPES
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Route, Service, Work, page_of, ref
-from cloudos.eve import export, given, original, plans, topologies, work, workflow_routes
+from cloudos.eve import given
+from cloudos.eve.api import original, plans, topologies
+from cloudos.eve.api import workflows as workflow_routes
+from cloudos.eve.engine import export
+from cloudos.eve.jobs import work
+from cloudos.eve.jobs.vault import SEALED, Vault
 from cloudos.eve.models import STATUSES, Topology
-from cloudos.eve.vault import SEALED, Vault
 
 OBJECT, TEXT = {"type": "object"}, {"type": ["string", "null"]}
 NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"}

@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from cloudos import tosca
-from cloudos.eve import export, given
-from cloudos.eve.emit import emit
+from cloudos.eve import given
+from cloudos.eve.engine import export
+from cloudos.eve.engine.emit import emit
+from cloudos.eve.engine.plan import KEEP, USE, Plan
+from cloudos.eve.engine.state import Directory
 from cloudos.eve.lifecycle import Eve, Outcome, Request
-from cloudos.eve.plan import KEEP, USE, Plan
 from cloudos.eve.problems import Refused, Undeployable
-from cloudos.eve.state import Directory
 from cloudos.runs import start
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.resolver import DirectoryTree, Tree

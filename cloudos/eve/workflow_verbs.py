@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from cloudos import tosca
-from cloudos.eve import flow_run, given
+from cloudos.eve import given
+from cloudos.eve.engine.state import Directory
 from cloudos.eve.lifecycle import Request
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory
 from cloudos.eve.verbs import STATES, ended, eve_of, told
+from cloudos.eve.workflow import run as flow_run
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.resolver import Location
 

@@ -349,7 +349,7 @@ def test_commands_do_it_all(worked, monkeypatch, tmp_path):
 
 
 def test_directories_of_dead_workers_are_swept(tmp_path):
-    from cloudos.eve import workplace
+    from cloudos.eve.jobs import workplace
 
     for name, pid in (("dead", "999999999"), ("alive", str(os.getpid()))):
         (tmp_path / name).mkdir()

@@ -17,7 +17,7 @@ from cloudos.eden import config
 from cloudos.eden.db import Base
 from cloudos.eden.jobs.run import WorkFailed
 from cloudos.eden.policy import SCOPES
-from cloudos.eve import authority
+from cloudos.eve.jobs import authority
 from cloudos.eve.models import Kept, StateDocument, StoredPlan, Topology
 from cloudos.eve.service import SERVICE
 from tests.api import eve, kit, roles
@@ -93,7 +93,7 @@ def test_no_answer_tells_how_the_operator_logs_in(made):
 
 
 def test_others_names_stay_theirs_where_things_are_shared(made):
-    from cloudos.eve.stored import STRANGER, States
+    from cloudos.eve.jobs.stored import STRANGER, States
 
     served, ids = made
     transact = served.app.runtime.db.transact

@@ -7,7 +7,7 @@ import yaml
 
 from cloudos import tosca
 from cloudos.eve import given
-from cloudos.eve.compile import compile_topology
+from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.provider import Pool as Place
 from tests.api import graffiti
 from tests.api.graffiti import POOL

@@ -11,7 +11,7 @@ from cloudos import pki
 from cloudos.eden import vault as vaults
 from cloudos.eden.vault import Vault, VaultError
 from cloudos.eve import manage as eve_manage
-from cloudos.eve import vault as eve_vault
+from cloudos.eve.jobs import vault as eve_vault
 from cloudos.eve.models import Kept, Topology
 from cloudos.eve.service import SERVICE
 from cloudos.secrets import Store

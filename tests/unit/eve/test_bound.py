@@ -2,9 +2,9 @@
 
 import pytest
 
-from cloudos.eve.plan import make_plan
+from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.state import PRESENT, Entry, State
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import PRESENT, Entry, State
 from cloudos.eve.verbs import text
 
 WEB = """

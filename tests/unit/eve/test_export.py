@@ -7,10 +7,11 @@ import yaml
 from click.testing import CliRunner
 
 from cloudos.cli import main
-from cloudos.eve import export, given, verbs
+from cloudos.eve import given, verbs
+from cloudos.eve.engine import export
+from cloudos.eve.engine.state import Directory
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory
 from tests.api.eve import PROVIDER, TYPES
 
 TEMPLATE = TYPES + """\

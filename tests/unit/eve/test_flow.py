@@ -9,15 +9,15 @@ from topologies import APP, APP_NODE, SHOP
 
 from cloudos import tosca
 from cloudos.eve import given
-from cloudos.eve.compile import Compiler
-from cloudos.eve.conditions import Unusable, holds, text_of
-from cloudos.eve.flow import CAUGHT, FAILED, OFF, OK, STUCK, WHOLE, Unit
-from cloudos.eve.flow_project import REACH, WHAT_CAME, _decision, emit_flow
-from cloudos.eve.flow_run import FlowFollower, begin
+from cloudos.eve.compiler.compile import Compiler
+from cloudos.eve.engine.state import PRESENT, Entry, State
 from cloudos.eve.lifecycle import Eve, Request
 from cloudos.eve.problems import Undeployable
-from cloudos.eve.state import PRESENT, Entry, State
-from cloudos.eve.workflows import compile_workflow
+from cloudos.eve.workflow.compile import compile_workflow
+from cloudos.eve.workflow.conditions import Unusable, holds, text_of
+from cloudos.eve.workflow.flow import CAUGHT, FAILED, OFF, OK, STUCK, WHOLE, Unit
+from cloudos.eve.workflow.project import REACH, WHAT_CAME, _decision, emit_flow
+from cloudos.eve.workflow.run import FlowFollower, begin
 from cloudos.runs import start
 from cloudos.tosca import model
 from cloudos.tosca.model import Reference

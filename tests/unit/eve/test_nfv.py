@@ -7,7 +7,7 @@ import pytest
 
 from cloudos import tosca
 from cloudos.eve import given
-from cloudos.eve.compile import compile_topology
+from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.provider import Pool
 from cloudos.graffiti.openings import openings
 

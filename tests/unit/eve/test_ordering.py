@@ -7,8 +7,8 @@ from oslo_config import cfg
 from oslo_db import options
 
 from cloudos.eden.db import Database
+from cloudos.eve.api.ordering import Wanted
 from cloudos.eve.models import Design
-from cloudos.eve.ordering import Wanted
 
 
 def test_two_orders_of_a_new_design_at_once_keep_it_once(tmp_path):

@@ -4,11 +4,11 @@ import pytest
 from topologies import APP, APP_NODE, SHOP
 
 from cloudos.eve import quota
+from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.state import Directory, State, shared
 from cloudos.eve.graph import Graph, levels, reverse
-from cloudos.eve.plan import make_plan
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.quota import Survey
-from cloudos.eve.state import Directory, State, shared
 
 APPLICATION = {"types": APP, "declared": "    password: {type: string, default: x}"}
 

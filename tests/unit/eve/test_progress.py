@@ -1,9 +1,9 @@
 """What a run's events leave in the state."""
 
+from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.progress import Follower
+from cloudos.eve.engine.state import State
 from cloudos.eve.graph import Graph
-from cloudos.eve.plan import make_plan
-from cloudos.eve.progress import Follower
-from cloudos.eve.state import State
 
 
 def removal(compiled, pools):

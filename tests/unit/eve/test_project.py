@@ -9,13 +9,13 @@ from fake_openstack import fake_openstack
 from fake_topology import TopologyCloud
 from topologies import APP, APP_NODE, SHOP
 
-from cloudos.eve.emit import emit, secrets_of
+from cloudos.eve.engine.emit import emit, secrets_of
+from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.state import Directory, State
+from cloudos.eve.engine.tasks import jinja, variable
 from cloudos.eve.lifecycle import Eve
-from cloudos.eve.plan import make_plan
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory, State
-from cloudos.eve.tasks import jinja, variable
 from cloudos.runs import start
 from cloudos.tosca.resolver import DirectoryTree
 

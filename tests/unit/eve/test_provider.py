@@ -10,10 +10,10 @@ import pytest
 from ansible_collections.cloudos.cloud.plugins.module_utils.topology.special import KINDS
 
 from cloudos.eve import provider as providers
+from cloudos.eve.engine.state import Directory
 from cloudos.eve.lifecycle import Eve
 from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "how-to" / "write-a-provider.md"

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from cloudos.eve import designs, ordering, pools
-from cloudos.eve.faults import ProfileWrong, Undeployable
+from cloudos.eve.api import ordering
+from cloudos.eve.engine.plan import Plan, Step
 from cloudos.eve.graph import Graph, Resource
-from cloudos.eve.plan import Plan, Step
+from cloudos.eve.jobs import designs, pools
+from cloudos.eve.jobs.faults import ProfileWrong, Undeployable
 from cloudos.eve.quota import Survey
 
 GUEST = {"id": "i1", "name": "guest"}

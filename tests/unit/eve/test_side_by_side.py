@@ -6,11 +6,11 @@ import time
 import pytest
 import yaml
 
-from cloudos.eve.calls import GATE, Job, side_by_side
-from cloudos.eve.emit import emit
+from cloudos.eve.engine.calls import GATE, Job, side_by_side
+from cloudos.eve.engine.emit import emit
+from cloudos.eve.engine.state import Directory
 from cloudos.eve.lifecycle import Eve, Request
 from cloudos.eve.provider import Pool
-from cloudos.eve.state import Directory
 from cloudos.runs import start
 from cloudos.tosca.resolver import DirectoryTree
 from tests.api.eve import PROVIDER, TYPES

@@ -6,7 +6,7 @@ import pytest
 from keystoneauth1.exceptions import ConnectFailure
 
 from cloudos.eden.client import NotFound
-from cloudos.eve import uses
+from cloudos.eve.jobs import uses
 
 DESIGN, PROFILE = ("d1", 3), ("p1", 1)
 

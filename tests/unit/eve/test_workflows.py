@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from cloudos.eve import cli
+from cloudos.eve.engine.state import Directory
+from cloudos.eve.engine.tasks import variable
 from cloudos.eve.problems import Refused
-from cloudos.eve.state import Directory
-from cloudos.eve.tasks import variable
 from tests.api.eve import PROVIDER
 
 TYPES = """\
