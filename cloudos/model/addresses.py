@@ -104,3 +104,11 @@ def _inside(inventory: Inventory, path: tuple, thing: str, text: str, network: A
         report.add(where, f"{thing} has address {address}, which no host of {network} can have")
         return None
     return address
+
+
+def bracketed(address: str) -> str:
+    """An address as URLs have it: IPv6 in brackets."""
+    try:
+        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+    except ValueError:
+        return address

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 from typing import Any
 
 from cloudos.model import paths, settings
+from cloudos.model.addresses import bracketed
 from cloudos.model.assemble import Cloud
 from cloudos.model.expressions import UnknownName
 from cloudos.model.frontend import frontend_config
@@ -112,14 +112,6 @@ class Context:
 
 def _absent(service: str) -> str:
     raise UnknownName(f"{service} is not in this cloud; name it in `needs` of the service")
-
-
-def bracketed(address: str) -> str:
-    """An address as URLs have it: IPv6 in brackets."""
-    try:
-        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
-    except ValueError:
-        return address
 
 
 def catalogs(body: dict) -> list[dict]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cloudos.model import nodefiles, paths
+from cloudos.model.addresses import bracketed
 from cloudos.model.assemble import groups
-from cloudos.model.context import bracketed
+from cloudos.model.frontend import elsewhere
 from cloudos.model.ordering import ordered_units
 from cloudos.model.problems import Report
 from cloudos.model.scope import Scope, unit_groups
@@ -81,8 +82,11 @@ def _probes(scope: Scope, service: str, body: dict) -> list[dict]:
         probe: dict = {"service": service, "name": name}
         if "port" in unit and unit.get("tls", True) and ("wsgi" in unit or "backend" in unit):
             health = scope.value(unit.get("health", "/"), service)
-            url = f"https://{bracketed(scope.cloud.inventory.endpoint)}:{unit['port']}{health}"
-            http = {"kind": "http", "url": url, "cafile": paths.CA, "timeout": HTTP_TIMEOUT, "before": "agents"}
+            away = "wsgi" in unit and elsewhere(scope.groups)
+            address = scope.node.address if away else scope.cloud.inventory.endpoint
+            http = {"kind": "http", "url": f"https://{bracketed(address)}:{unit['port']}{health}", "cafile": paths.CA}
+            http |= {"certfile": paths.CERTIFICATE, "keyfile": paths.KEY} if away else {}
+            http |= {"timeout": HTTP_TIMEOUT, "before": "agents"}
             result.append({**probe, **http, "unit": paths.unit_name(name)})
         else:
             unit_name = f"{name}.timer" if "schedule" in unit else paths.unit_name(name)

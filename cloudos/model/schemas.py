@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GROUPS = ("control", "network", "compute", "storage")
+GROUPS = ("control", "base", "network", "compute", "storage")
 STAGES = ("foundations", "services", "workers", "agents")
 PHASES = ("foundations", "schemas", "services", "probes")  # after which operations can run
 SECRET_KINDS = ("password", "hex32", "fernet", "cephx")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from cloudos.model import nodefiles, paths, units
+from cloudos.model.addresses import bracketed
+from cloudos.model.frontend import elsewhere
 from cloudos.model.scope import Scope
+
+TLS = [paths.CA, paths.CERTIFICATE, paths.KEY]
 
 
 def service_units(scope: Scope, service: str, body: dict, files: dict[str, dict]) -> list[dict]:
@@ -54,10 +58,12 @@ def _unit_files(
     if unit.get("distribution"):
         text = units.drop_in(name, unit, [paths.unit_name(other) for other in unit.get("after", [])])
         return {f"{paths.UNITS}/{full}.d": None, f"{paths.UNITS}/{full}.d/cloudos.conf": text} if text else {}
-    text = units.service_unit(name, unit, service, body, scope.cloud.release.patch_level, after)
+    away = "wsgi" in unit and "port" in unit and elsewhere(scope.groups)
+    text = units.service_unit(name, unit, service, body, scope.cloud.release.patch_level, after, away)
     socket = {}
     if "wsgi" in unit:
-        socket = {f"{paths.UNITS}/{name}.socket": units.socket_unit(name, body.get("title", service))}
+        address = f"{bracketed(scope.node.address)}:{unit['port']}" if away else None
+        socket = {f"{paths.UNITS}/{name}.socket": units.socket_unit(name, body.get("title", service), address)}
     if "schedule" in unit:
         socket = {f"{paths.UNITS}/{name}.timer": units.timer_unit(name, unit["schedule"], body.get("title", service))}
     return {**socket, f"{paths.UNITS}/{full}": text}
@@ -65,12 +71,12 @@ def _unit_files(
 
 def _more_inputs(scope: Scope, name: str, unit: dict, service: str, body: dict) -> list[str]:
     if "wsgi" in unit:
-        return [units.GUNICORN, paths.BUNDLE]
+        return [units.GUNICORN, paths.BUNDLE, *(TLS if elsewhere(scope.groups) else ())]
     if not unit.get("distribution"):
         return [paths.BUNDLE] if not unit["exec"].startswith("/") else []
     if service == paths.FRONTEND:
         return [paths.FRONTEND_PEM]
-    return [paths.CA, paths.CERTIFICATE, paths.KEY] if body.get("tls_user") and not name.endswith(".socket") else []
+    return TLS if body.get("tls_user") and not name.endswith(".socket") else []
 
 
 def _after(scope: Scope, service: str, body: dict, unit: dict) -> list[str]:

@@ -14,6 +14,8 @@ ENVIRONMENT = {
     # ten threads that backed up one volume kept 450 MB.
     "MALLOC_ARENA_MAX": 2,
 }
+# Only who has a certificate of the cloud's authority is answered: 2 is ssl.CERT_REQUIRED.
+MUTUAL_TLS = f" --certfile {paths.CERTIFICATE} --keyfile {paths.KEY} --ca-certs {paths.CA} --cert-reqs 2"
 # Not for a unit that becomes root for a moment, or makes mounts that others have to see (network namespaces).
 SANDBOX = {"NoNewPrivileges": "yes", "ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"}
 # WSGI applications take sys.argv for their own arguments, so that a worker must not show them gunicorn's.
@@ -64,15 +66,16 @@ def unit_text(sections: dict[str, dict]) -> str:
     return "\n".join(parts)
 
 
-def socket_unit(name: str, title: str) -> str:
-    """The socket of a WSGI unit; it stays while the service behind it restarts, so that no connection is refused."""
+def socket_unit(name: str, title: str, address: str | None = None) -> str:
+    """The socket of a WSGI unit; it stays while the service behind it restarts, so that no connection is refused.
+
+    With an address (host:port) it is one of the network: the front end is on another node.
+    """
+    near = {"SocketUser": "root", "SocketGroup": paths.FRONTEND, "SocketMode": "0660", "RemoveOnStop": "yes"}
     socket = {
-        "ListenStream": f"{paths.RUN}/{name}.sock",
-        "SocketUser": "root",
-        "SocketGroup": paths.FRONTEND,
-        "SocketMode": "0660",
+        "ListenStream": address or f"{paths.RUN}/{name}.sock",
         "Backlog": 4096,
-        "RemoveOnStop": "yes",
+        **({"FreeBind": "yes"} if address else near),
     }
     return unit_text(
         {
@@ -94,8 +97,13 @@ def timer_unit(name: str, schedule: str, title: str) -> str:
     )
 
 
-def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: str, after: list[str]) -> str:
-    """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated."""
+def service_unit(
+    name: str, unit: dict, service: str, body: dict, patch_level: str, after: list[str], away: bool = False
+) -> str:
+    """The unit of a WSGI application or of a program of the bundle; `unit` has its expressions evaluated.
+
+    `away`: the front end of a WSGI application is on another node, and shows a certificate of the cloud, as it is shown one.
+    """
     sections = {
         "Unit": {
             "Description": f"{body.get('title', service)}: {name}",
@@ -104,8 +112,8 @@ def service_unit(name: str, unit: dict, service: str, body: dict, patch_level: s
             "RequiresMountsFor": f"{paths.BUNDLES}/{patch_level}",
         },
         "Service": {
-            **_process(name, unit),
-            **_account(unit, service, body),
+            **_process(name, unit, away),
+            **_account(unit, service, body, [paths.TLS_GROUP] if away else []),
             **_environment({**ENVIRONMENT, **unit.get("environment", {})}),
             **_sandbox(unit),
             "StandardOutput": "journal",
@@ -127,9 +135,10 @@ def drop_in(name: str, unit: dict, after: list[str]) -> str:
     return unit_text(_laid_over(sections, unit.get("options", {})))
 
 
-def _process(name: str, unit: dict) -> dict[str, Any]:
+def _process(name: str, unit: dict, away: bool) -> dict[str, Any]:
     if "wsgi" in unit:
         command = f"{paths.BUNDLE}/bin/gunicorn --config {GUNICORN} --name {name}"
+        command += MUTUAL_TLS if away else ""
         command += f" --workers {unit.get('workers', 1)} --threads {unit.get('threads', 4)} {unit['wsgi']}"
         return {
             "Type": "notify",
@@ -156,16 +165,12 @@ def _process(name: str, unit: dict) -> dict[str, Any]:
     }
 
 
-def _account(unit: dict, service: str, body: dict) -> dict[str, str]:
+def _account(unit: dict, service: str, body: dict, more: list[str]) -> dict[str, str]:
     user = unit.get("user") or (service if body.get("account") is not None else "root")
     if user == "root":
         return {}
-    groups = (body.get("account") or {}).get("groups", [])
-    return {
-        "User": user,
-        "Group": user,
-        **({"SupplementaryGroups": " ".join(groups)} if groups and user == service else {}),
-    }
+    groups = [*((body.get("account") or {}).get("groups", []) if user == service else []), *more]
+    return {"User": user, "Group": user, **({"SupplementaryGroups": " ".join(groups)} if groups else {})}
 
 
 def _environment(variables: dict[str, Any]) -> dict[str, list[str]]:

@@ -2,11 +2,14 @@
 
 import collections
 import concurrent.futures
+import io
 import time
+import zipfile
 
 import pytest
 
 from cloudos.secrets import Store
+from tests.cloud.running import until
 from tests.cloud.tenant import Tenant
 
 pytestmark = pytest.mark.cloud
@@ -35,6 +38,28 @@ topology_template:
     lan: {type: cloudos.nodes.NetworkSegment, properties: {cidr: 10.66.1.0/24}}
     guard: {type: cloudos.nodes.SecurityGroup}
 """
+WORKING = """\
+tosca_definitions_version: tosca_simple_yaml_1_3
+interface_types:
+  my.Work:
+    derived_from: tosca.interfaces.Root
+    operations: {work: {inputs: {what: {type: string}}}}
+node_types:
+  my.Desk:
+    derived_from: tosca.nodes.Root
+    interfaces: {Work: {type: my.Work, operations: {work: work.sh}}}
+topology_template:
+  node_templates:
+    desk: {type: my.Desk}
+  workflows:
+    day:
+      steps:
+        morning: {target: desk, activities: [{call_operation: {operation: Work.work, inputs: {what: morning}}}], on_success: [noon]}
+        noon: {target: desk, activities: [{call_operation: {operation: Work.work, inputs: {what: noon}}}], on_success: [evening]}
+        evening: {target: desk, activities: [{call_operation: {operation: Work.work, inputs: {what: evening}}}]}
+"""
+LOG = "/dev/shm/faults-work"
+WORK = f"echo $what >> {LOG}; sleep 2; echo $what done >> {LOG}\n"
 ONCE = {"server": 1, "volume": 1, "port": 1, "subnet": 1, "network": 1, "security group": 1}
 CROWD = 50
 KEYS = ["service/eve/credentials", "service/graffiti/pool-keys"]
@@ -45,6 +70,13 @@ def tenant(cloud):
     tenant = Tenant(cloud, "faults")
     tenant.focus.store(SERVER.encode(), name="faults-server")
     tenant.focus.store(SMALL.encode(), name="faults-small")
+    # Who has programs of a template run is an architect.
+    tenant.admin.identity.assign_project_role_to_user(tenant.project, tenant.user, tenant.admin.identity.find_role("architect"))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("working.yaml", WORKING)
+        files.writestr("work.sh", WORK)
+    tenant.focus.store(archive.getvalue(), name="faults-working")
     yield tenant
     tenant.remove()
 
@@ -67,9 +99,9 @@ def jobs_of(cloud):
 def deploy(tenant, name):
     """A deployment in whose middle something can happen: its server is there, and not ready."""
     job = tenant.eve.deploy(name, design="faults-server", defaults={"flavor": tenant.name, "image": tenant.name})
-    until = time.monotonic() + 60
+    end = time.monotonic() + 60
     while not [one for one in tenant.api.compute.servers() if one.name.startswith(name)]:
-        assert time.monotonic() < until and tenant.eve.job(job["id"])["state"] in ("initiated", "started"), tenant.eve.job(job["id"])
+        assert time.monotonic() < end and tenant.eve.job(job["id"])["state"] in ("initiated", "started"), tenant.eve.job(job["id"])
         time.sleep(0.2)
     assert tenant.eve.job(job["id"])["state"] == "started"
     return job
@@ -89,6 +121,19 @@ def test_kill_in_the_middle(cloud, tenant, unit):
     assert {word: len(names) for word, names in tenant.names().items()} == ONCE
     taken = [event for event in tenant.eve.events(job["id"]) if event["kind"] == "taken-over"]
     assert len(taken) == (unit == "eve-worker")
+    down(tenant, job)
+
+
+def test_kill_in_the_middle_of_a_workflow(cloud, tenant):
+    """Another worker does again what was not ended, and nothing that was."""
+    job = tenant.eve.wait(tenant.eve.deploy("faults-working", design="faults-working")["id"], timeout=120)
+    cloud.node(f"rm -f {LOG}")
+    run = tenant.eve.run_workflow(job["resource"].rpartition("/")[2], "day")
+    until(lambda: "noon\n" in cloud.node(f"cat {LOG}", check=False), seconds=60)
+    cloud.node("systemctl kill --kill-whom=main -s KILL eve-worker")
+    assert tenant.eve.wait(run["id"], timeout=120)["state"] == "succeeded"
+    assert cloud.node(f"cat {LOG}").splitlines() == ["morning", "morning done", "noon", "noon", "noon done", "evening", "evening done"]
+    cloud.node(f"rm {LOG}")
     down(tenant, job)
 
 
@@ -154,10 +199,10 @@ def test_crowd(tenant):
 
 def ended(tenant, jobs, seconds=600):
     """State -> number of jobs, once all have ended."""
-    ids, until = {job["id"] for job in jobs}, time.monotonic() + seconds
+    ids, end = {job["id"] for job in jobs}, time.monotonic() + seconds
     while True:
         found = [job for job in tenant.eve.jobs() if job["id"] in ids]
         if all(job["ended_at"] for job in found):
             return dict(collections.Counter(job["state"] for job in found))
-        assert time.monotonic() < until, collections.Counter(job["state"] for job in found)
+        assert time.monotonic() < end, collections.Counter(job["state"] for job in found)
         time.sleep(1)

@@ -17,7 +17,9 @@ PLAYBOOK = """
       register: found
     - name: Show
       ansible.builtin.debug:
-        msg: "changed={{ found.changed }} keys={{ found.rings | map(attribute='keys') | join('+') }} of={{ found.rings[0].service }}"
+        msg: >-
+          changed={{ found.changed }} keys={{ found.rings | map(attribute='keys') | join('+') }}
+          of={{ found.rings[0].service }}@{{ found.rings[0].nodes | join }}
 """
 SPECS = [{"name": "service/eve/credentials", "kind": "fernet"}, {"name": "service/graffiti/pool-keys", "kind": "fernet"},
          {"name": "database/nova", "kind": "password"}]  # fmt: skip
@@ -25,7 +27,7 @@ SPECS = [{"name": "service/eve/credentials", "kind": "fernet"}, {"name": "servic
 
 def applied(ansible):
     Store("toy").ensure(SPECS, datetime.datetime.now(datetime.UTC))
-    (ansible.cloud / "plan.json").write_text(json.dumps({"secrets": SPECS}))
+    (ansible.cloud / "plan.json").write_text(json.dumps({"secrets": SPECS, "nodes": {"ctl1": {"files": {"eve": {}}}}}))
 
 
 def told(ansible, *arguments):
@@ -39,7 +41,7 @@ def told(ansible, *arguments):
 def test_rotation_is_two_states(ansible):
     applied(ansible)
     password = Store("toy").values(["database/nova"])
-    assert "changed=False keys=1+1 of=eve" in told(ansible)
+    assert "changed=False keys=1+1 of=eve@ctl1" in told(ansible)
     assert "changed=True keys=1+1" in told(ansible, "-e", "wanted=rotated", "--check")
     assert "changed=True keys=2+2" in told(ansible, "-e", "wanted=rotated")
     assert "changed=False keys=2+2" in told(ansible, "-e", "wanted=rotated")

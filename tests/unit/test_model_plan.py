@@ -194,6 +194,33 @@ def test_front_end_waits_for_bodies_where_a_worker_has_no_threads(plan):
     assert [name for name, part in back_ends.items() if "\n  option http-buffer-request\n" in part] == ["compute-api"]
 
 
+def test_an_api_on_several_nodes(tree):
+    """Beside the front end by a socket, elsewhere by TLS with certificates on both sides; who does not answer is passed over."""
+    tree.edit("services/identity.yml", "    on: [control]\n    wsgi", "    on: [control, base]\n    wsgi")
+    tree.edit("inventory/lab/cloud.yml", "address: 172.29.0.21, groups: [compute]", "address: 172.29.0.21, groups: [base, compute]")
+    plan = tree.compile(FACTS, tree.options)
+    text = content(plan, "ctl1", "haproxy", "/etc/haproxy/haproxy.cfg")
+    back_end = text.partition("backend identity-api\n")[2].partition("\n\n")[0]
+    pki = "/etc/cloudos/pki"
+    assert re.findall(r"  server (.*)", back_end) == [
+        "identity-api unix@/run/cloudos/identity-api.sock",
+        f"cmp1 172.29.0.21:5000 ssl crt {pki}/haproxy.pem ca-file {pki}/ca.pem verify required verifyhost cmp1"
+        " check inter 2s fall 2 rise 1",
+    ]
+    assert "\n  option redispatch 1\n  option httpchk GET /v3\n" in back_end
+    assert text.count("httpchk") == 1
+    near, away = (plan.host(node).files["identity"] for node in ("ctl1", "cmp1"))
+    socket, service = (away[f"/etc/systemd/system/identity-api.{kind}"]["content"] for kind in ("socket", "service"))
+    assert "\nListenStream=172.29.0.21:5000\n" in socket and "SocketMode" not in socket
+    assert f" --certfile {pki}/node.crt --keyfile {pki}/node.key --ca-certs {pki}/ca.pem --cert-reqs 2 " in service
+    assert "\nSupplementaryGroups=cloudos-tls\n" in service
+    assert "certfile" not in near["/etc/systemd/system/identity-api.service"]["content"]
+    assert "/etc/cloudos/pki/node.key" in plan.host("cmp1").unit("identity-api.service")["inputs"]
+    probe = next(probe for probe in plan.host("cmp1").data["probes"] if probe["name"] == "identity-api")
+    assert (probe["url"], probe["certfile"]) == ("https://172.29.0.21:5000/v3", "/etc/cloudos/pki/node.crt")
+    assert [schema["service"] for schema in plan.host("cmp1").data["schemas"]] == [] != plan.host("ctl1").data["schemas"]
+
+
 def test_gunicorn_takes_threads_only_where_a_unit_has_them(plan):
     settings = {}
     exec(plan.host("ctl1").files["node"]["/etc/cloudos/gunicorn.py"]["content"], settings)

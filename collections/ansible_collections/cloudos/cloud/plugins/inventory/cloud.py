@@ -11,13 +11,14 @@ from ansible.template import trust_as_template
 from cloudos import home
 from cloudos.model import inventory as description
 from cloudos.model.problems import Problems
+from cloudos.model.schemas import GROUPS
 
 DOCUMENTATION = r"""
 name: cloud
 short_description: Reads the description of a cloud
 description:
   - Reads C(inventory/<cloud>/cloud.yml), which describes a whole cloud, and gives Ansible its nodes and groups.
-  - All nodes are in group C(nodes), and in the groups that the file names (C(control), C(network), C(compute), C(storage)).
+  - All nodes are in group C(nodes), and in the groups that the file names (C(control), C(base), C(network), C(compute), C(storage)).
   - Each node has C(ansible_host), C(ansible_python_interpreter) and the variables of its key C(ansible).
   - All hosts have C(cloudos_cloud), C(cloudos_release), C(cloudos_lab), C(cloudos_networks), C(cloudos_services),
     C(cloudos_timeouts), C(cloudos_inventory) (path of the file) and C(cloudos_state) (directory with what is kept about the
@@ -38,8 +39,6 @@ cloud: aio
 nodes:
   ctl1: {address: 172.29.0.11, groups: [control, network, compute]}
 """
-
-GROUPS = ("control", "network", "compute", "storage")
 
 
 class InventoryModule(BaseInventoryPlugin):

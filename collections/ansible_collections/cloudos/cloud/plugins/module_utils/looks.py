@@ -48,12 +48,14 @@ class Looks:
         return kinds[probe["kind"]](probe)
 
     def http(self, probe):
-        """The URL answers below `status_below` with a certificate that the CA signed."""
+        """The URL answers below `status_below` with a certificate that the CA signed, to whoever has the one of `certfile`."""
         limit = probe.get("status_below", 500)
         try:
             tls = None
             if probe["url"].startswith("https:"):
                 tls = ssl.create_default_context(cafile=probe.get("cafile") or self._cloud.get("cafile"))
+                if "certfile" in probe:
+                    tls.load_cert_chain(probe["certfile"], probe["keyfile"])
             with urllib.request.urlopen(probe["url"], timeout=SECONDS, context=tls) as answer:  # noqa: S310 - the plan's own
                 status = answer.status
         except urllib.error.HTTPError as error:

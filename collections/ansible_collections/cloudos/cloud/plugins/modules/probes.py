@@ -15,7 +15,8 @@ options:
     description:
       - Each has a C(name), optionally C(service), C(unit) (whose journal explains a failure) and C(timeout), and a
         C(kind).
-      - C(http), C(url) answers with a status below C(status_below) (500); C(cafile) is the CA to trust.
+      - C(http), C(url) answers with a status below C(status_below) (500); C(cafile) is the CA to trust,
+        C(certfile) and C(keyfile) show who asks.
       - C(tcp), something listens on C(host) and C(port).
       - C(unit), C(unit) is active and is not being restarted again and again.
       - C(command), C(argv) ends with status 0, run as C(run_as).

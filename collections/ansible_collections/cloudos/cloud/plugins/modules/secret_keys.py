@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rings:
-  description: Of each secret C(name), C(service), how many C(keys) it has, and the fingerprint of the C(newest).
+  description: Of each secret C(name), C(service), the C(nodes) that have it, how many C(keys) it has, and the fingerprint of the C(newest).
   type: list
   elements: dict
   returned: always
