@@ -28,6 +28,9 @@ class Compilation(Protocol):
     def problem(self, thing: Any, message: str, mend: str) -> None:
         """Something stands in the way of a deployment."""
 
+    def note(self, name: str, words: str) -> None:
+        """Something that a plan tells besides."""
+
     def position(self, node: NodeTemplate) -> int:
         """Place of a node in the template."""
 
@@ -191,6 +194,7 @@ class Instance(Owner):
                 "policies": functools.partial(compiler.policies_on, self.template),
                 "own": self._own, "use": functools.partial(compiler.use, self.pool, self.template.name),
                 "login_key": compiler.login_key_in(self.pool), "refuse": refuse,
+                "note": functools.partial(compiler.note, f"node {self.template.name}"),
             }  # fmt: skip
         return self._context
 

@@ -187,3 +187,21 @@ def test_what_a_network_cannot_carry_is_refused_in_words(loaded):
         compiled(loaded(SOL001.replace("[ipv4]", "[mpls]")), {})
     messages = [one.message for one in told.value.problems]
     assert "lan (tosca.nodes.nfv.VnfVirtualLink): networks carry Ethernet and IP, not mpls" in messages, messages
+
+
+AFFINITY = """
+policy_types:
+  tosca.policies.nfv.AntiAffinityRule: {derived_from: tosca.policies.Placement, properties: {scope: {type: string}}}
+"""
+
+
+@pytest.mark.parametrize(("scope", "made", "notes"), [
+    ("nfvi_node", True, []),
+    ("zone", False, ["policy apart: its scope zone is not kept to; servers are put together or apart by host (nfvi_node) only"]),
+])  # fmt: skip
+def test_a_scope_that_no_server_group_has_is_told(loaded, scope, made, notes):
+    rule = f"{{type: tosca.policies.nfv.AntiAffinityRule, targets: [vdu, booted], properties: {{scope: {scope}}}}}"
+    text = SOL001.replace("topology_template:", f"{AFFINITY}\ntopology_template:") + f"  policies: [{{apart: {rule}}}]\n"
+    graph = compiled(loaded(text), {})
+    assert ("apart_group" in graph.resources, graph.notes) == (made, notes)
+    assert ("os:scheduler_hints" in graph.resources["vdu"].arguments) == made
