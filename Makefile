@@ -55,7 +55,7 @@ test-scenarios: env  ## what takes long: lab nodes, first installs, guests, and 
 conformance: env  ## judge a folder of TOSCA files with an expected.json or Heat counterparts (hot_output); DATA=folder REACH=score ARGS='--mirror ADDRESS=DIRECTORY'
 	@test -f "$(DATA)/expected.json" -o -d "$(DATA)/hot_output" || { echo "$(DATA) has neither expected.json nor hot_output"; exit 2; }
 	@test ! -f "$(DATA)/expected.json" || python tests/conformance.py "$(DATA)" $(addprefix --reach ,$(REACH)) $(ARGS)
-	@test ! -d "$(DATA)/hot_output" || python tests/conformance_hot.py "$(DATA)" $(addprefix --reach ,$(REACH))
+	@test ! -d "$(DATA)/hot_output" || python tests/conformance_hot.py "$(DATA)" $(addprefix --reach ,$(REACH)) $(ARGS)
 
 bench: env  ## measure the speed table of the design
 	@python benchmarks/run.py -i $(INVENTORY) $(ARGS)

@@ -1,8 +1,14 @@
 """Compare what Eve makes of TOSCA templates with the Heat templates that stand for them in a folder `hot_output` beside.
 
-Usage: conformance_hot.py FOLDER [--reach N]. A template is found by the name of its counterpart: the same path, `tosca_`, `test_tosca_` or
-`tosca-` instead of `hot_`. Kinds, names and links of resources are compared; what Heat does with devices of its own is compared as
-what it stands for: a deployment of software as the operation on its servers, a scaling group as a node with that many instances.
+Usage: conformance_hot.py FOLDER [--reach N] [--mirror PREFIX=DIRECTORY ...]. A template is found by the name of its counterpart: the same
+path, `tosca_`, `test_tosca_` or `tosca-` instead of `hot_`. Kinds, names and links of resources are compared; what Heat does with devices
+of its own is compared as what it stands for:
+- a deployment of software: the operation on its servers; one that installs roles of Galaxy: the roles that operations there may use;
+- a scaling group: a node with that many instances, of which one is compared although there may be none at first;
+- a network of a server (a profile of Senlin cannot name ports): a port on it, whatever its name;
+- a network in the template of a scaling group that says nothing and that nothing leads to: one that is there already. heat-translator
+  keeps what exists out of templates (`hide_resource`), but not out of these; ours must know a network of that name as existing.
+Of scaling nothing is compared where Heat itself would refuse it: a group without sizes, a policy for a group that is not there.
 """
 
 import argparse
@@ -18,6 +24,7 @@ from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.graph import OPERATION
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
+from cloudos.tosca.resolver import DirectoryTree, FileResolver
 
 KINDS = {
     "OS::Nova::Server": "server", "OS::Nova::Flavor": "flavor", "OS::Nova::ServerGroup": "server_group", "OS::Nova::KeyPair": "keypair",
@@ -27,6 +34,7 @@ KINDS = {
 }  # fmt: skip
 # Of these the name is Heat's own invention; they are told apart by what they link.
 NAMELESS = {"volume_attachment"}
+GALAXY = re.compile(r"^ansible-galaxy install (\S+)$", re.MULTILINE)
 DEPLOYMENTS = ("OS::Heat::SoftwareDeployment", "OS::Heat::SoftwareDeploymentGroup")
 # Scaling, monitoring and reservation of Heat and Senlin: devices around the servers, which are compared themselves.
 DEVICES = re.compile(
@@ -57,14 +65,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reach", type=int)
+    parser.add_argument("--mirror", type=mirror, action="append", default=[])
     options = parser.parse_args()
-    told = {path: compared(options.folder, path) for path in counterparts(options.folder / "hot_output")}
+    resolver = FileResolver(dict(options.mirror))
+    told = {path: compared(options.folder, path, resolver) for path in counterparts(options.folder / "hot_output")}
     for path, differences in told.items():
         for line in differences:
             print(f"{path.relative_to(options.folder)}: {line}")
     right = sum(not differences for differences in told.values())
     print(f"{right} of {len(told)} templates become the resources of their Heat counterparts")
     sys.exit(right < (len(told) if options.reach is None else options.reach))
+
+
+def mirror(text):
+    prefix, _, directory = text.partition("=")
+    return prefix, DirectoryTree(Path(directory))
 
 
 def counterparts(folder):
@@ -79,32 +94,44 @@ def resources(path):
     return yaml.safe_load(path.read_text()).get("resources") or {}
 
 
-def compared(folder, path):
+def compared(folder, path, resolver):
     """What differs, as lines."""
     source = template_of(folder, path)
     if source is None:
         return ["no TOSCA template of this name"]
     inputs = {name: one["default"] for name, one in (yaml.safe_load(path.read_text()).get("parameters") or {}).items() if "default" in one}
-    names = tosca.load(source, root=folder)
+    names = tosca.load(source, resolver, root=folder)
     if names.template:
         inputs = {name: value for name, value in inputs.items() if name in names.template.definitions}
-    report = tosca.load(source, root=folder, inputs=inputs or None)
+    report = tosca.load(source, resolver, root=folder, inputs=inputs or None)
     if report.exit_code and not names.exit_code:
         report = names  # the values that Heat was given are not always of the template's own types
     if report.exit_code or report.template is None:
         return [f"{source.name} is not accepted: {next(str(one) for one in report.problems if 'warning' not in str(one))}"]
     try:
-        graph = compile_topology(report.template, {"default": Pool("default", "openstack", {"cloud": "any"})})
+        graph = compiled(report.template)
     except Undeployable as problem:
         return [f"{source.name} is not deployable: {problem}"]
     wanted, found = of_heat(path), of_graph(graph, source.parent.relative_to(folder).as_posix())
-    lines = []
+    lines = [f"lacks the existing network {one}" for one in sorted(wanted["there"] - found["there"])]
+    for server, network in wanted["networks"]:
+        ports = [port for port, name in found["ports"].items() if name == network and (server, port) in found["links"]]
+        lines += [] if ports else [f"links: {server} lacks a port on {network}"]
+        found["resources"] -= {("port", port) for port in ports[:1]}
+        found["links"] -= {(server, port) for port in ports[:1]}
     if wanted["scaling"] is None:  # a group without sizes, which Heat itself would refuse
         wanted["scaling"] = found["scaling"]
     for what in ("resources", "links", "operations", "scaling"):
         lines += [f"{what}: lacks {one}" for one in sorted(wanted[what] - found[what], key=str)]
         lines += [f"{what}: has {one}" for one in sorted(found[what] - wanted[what], key=str)]
     return lines
+
+
+def compiled(template):
+    pools = {"default": Pool("default", "openstack", {"cloud": "any"})}
+    graph = compile_topology(template, pools)
+    none = {name: 1 for name, count in graph.counts.items() if not count["count"]}
+    return compile_topology(template, pools, instances=none) if none else graph
 
 
 def template_of(folder, path):
@@ -121,8 +148,9 @@ def template_of(folder, path):
 
 
 def of_heat(path):
-    """Resources (kind, name), links, operations (script, server) and scaling (server, min, max) of a Heat template."""
-    every, parameters, sizes = flattened(path)
+    """Resources (kind, name), links, operations (script, server), scaling (server, min, max), networks (server, name) of ports without
+    a name, and names of networks that are there, of a Heat template."""
+    every, parameters, sizes, there = flattened(path)
     kinds = {name: KINDS[one["type"]] for name, one in every.items() if one["type"] in KINDS}
     unknown = {one["type"] for one in every.values() if one["type"] not in KINDS and not DEVICES.match(one["type"])}
     assert not unknown, unknown
@@ -133,28 +161,42 @@ def of_heat(path):
         "links": {named(pair, kinds, links) for pair in links},
         "operations": {one for name in every if every[name]["type"] in DEPLOYMENTS for one in deployment(every, name)},
         "scaling": sizes,
+        "networks": [(name, one) for name, kind in kinds.items() if kind == "server" for one in named_networks(every[name])],
+        "there": there,
     }
 
 
+def named_networks(server):
+    properties = server.get("properties") or {}
+    networks = {**properties, **(properties.get("properties") or {})}.get("networks") or ()
+    return [one["network"] for one in networks if isinstance(one.get("network"), str)]
+
+
 def flattened(path):
-    """All resources, those of a scaling group's template among them once; what their parameters stand for; sizes of groups."""
-    every, parameters, sizes = {}, {}, set()
-    for name, one in resources(path).items():
+    """All resources, those of a scaling group's template among them once; what their parameters stand for; sizes of groups; networks
+    that such a template has but that are there."""
+    every, parameters, sizes, there = {}, {}, set(), set()
+    outer = resources(path)
+    for name, one in outer.items():
         every[name] = one
         if one["type"] == "OS::Heat::AutoScalingGroup":
             about = one["properties"]
             inner = resources(path.parent / about["resource"]["type"])
+            used = {target for other in inner.values() for target in referred(other.get("properties"), {})}
+            there |= {key for key, value in inner.items() if value == {"type": "OS::Neutron::Net"} and key not in used}
+            inner = {key: value for key, value in inner.items() if key not in there}
             given = {key: value["get_resource"] for key, value in (about["resource"].get("properties") or {}).items()}
             every.update(inner)
             parameters.update(dict.fromkeys(inner, given))
             if "min_size" not in about:
                 sizes = None
                 continue
-            sizes |= {(key, about["min_size"], about["max_size"]) for key, value in inner.items()
-                      if value["type"] == "OS::Nova::Server" and "min_size" in about}  # fmt: skip
+            sizes |= {(key, about["min_size"], about["max_size"]) for key, value in inner.items() if value["type"] == "OS::Nova::Server"}
         if one["type"] == "OS::Senlin::Cluster":
             sizes.add((one["properties"]["profile"]["get_resource"], one["properties"]["min_size"], one["properties"]["max_size"]))
-    return every, parameters, sizes
+    policies = [one["properties"] for one in outer.values() if one["type"] == "OS::Heat::ScalingPolicy"]
+    whole = all(one["auto_scaling_group_id"]["get_resource"] in outer for one in policies)
+    return every, parameters, sizes if whole else None, there
 
 
 def referred(value, parameters):
@@ -168,12 +210,12 @@ def referred(value, parameters):
 
 
 def deployment(every, name):
-    """(script, server) of a deployment of software."""
+    """(script, server) of a deployment of software, or (role, server)."""
     about = every[name]["properties"]
     config = every[about["config"]["get_resource"]]["properties"]["config"]
-    script = config["get_file"] if isinstance(config, dict) else "(inline)"
+    scripts = [config["get_file"]] if isinstance(config, dict) else [f"role {one}" for one in GALAXY.findall(config)] or ["(inline)"]
     servers = [about["server"]] if "server" in about else about["servers"].values()
-    return {(script, one["get_resource"]) for one in servers}
+    return {(script, one["get_resource"]) for script in scripts for one in servers}
 
 
 # Eve
@@ -186,10 +228,15 @@ def of_graph(graph, home):
     links = {(name, target) for name in kinds for _, target in made[name].links() if target in kinds}
     calls = [one.arguments for one in made.values() if one.kind == OPERATION and "how" in one.arguments]
     operations = {(posixpath.relpath(one["how"]["file"], home), host) for one in calls for host in one["hosts"]}
+    roles = {(f"role {posixpath.basename(role)}", host) for one in calls for role in one["how"].get("roles", ()) for host in one["hosts"]}
+    networks = {name: one.arguments.get("name") for name, one in graph.resources.items() if one.existing and one.kind == "network"}
     return {
         "resources": {(kind, "" if kind in NAMELESS else name) for name, kind in kinds.items()},
         "links": {named(pair, kinds, links) for pair in links},
-        "operations": operations,
+        "operations": operations | roles,
+        "there": {*networks},
+        "ports": {name: networks.get(target) for name, kind in kinds.items() if kind == "port"
+                  for argument, target in made[name].links() if argument == "network_id"},
         "scaling": {(name, count["min"], count["max"]) for name, count in graph.counts.items()},
     }
 

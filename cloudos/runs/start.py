@@ -19,7 +19,8 @@ from cloudos.runs.lock import Lock, Locked
 from cloudos.runs.record import new_id
 
 ROOT = Path(__file__).resolve().parents[2]
-# What a project needs besides its own ansible.cfg: where the house's collection and roles are.
+# What a project needs besides its own ansible.cfg: where the house's collection and roles are. Its own roles come first.
+OWN_ROLES = "own_roles"
 PROJECT_SETTINGS = {
     "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:~/.ansible/collections:/usr/share/ansible/collections",
     "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
@@ -133,7 +134,7 @@ def start_project(
         playbook=str((project / playbook).resolve()),
         inventory=str((project / inventory).resolve()),
         cmdline=shlex.join(arguments),
-        envvars={**PROJECT_SETTINGS, "ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path(), **(environment or {})},
+        envvars={**PROJECT_SETTINGS, **_own(project), **(environment or {})},
         event_handler=handle,
         cancel_callback=cancelled,
         suppress_env_files=True,
@@ -151,10 +152,14 @@ def settings(collections: Iterable[str]) -> dict[str, str]:
 def check_syntax(project: Path, playbook: str, inventory: str, collections: Iterable[str] = ()) -> str | None:
     """What ansible-playbook --syntax-check says against a project; None when it is content."""
     command = ["ansible-playbook", "--syntax-check", "-i", inventory, playbook]
-    own = {"ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "PATH": _path()}
-    environment = {**os.environ, **PROJECT_SETTINGS, **settings(collections), **own}
+    environment = {**os.environ, **PROJECT_SETTINGS, **settings(collections), **_own(project)}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
+
+
+def _own(project: Path) -> dict[str, str]:
+    roles = os.pathsep.join([str(project.resolve() / OWN_ROLES), PROJECT_SETTINGS["ANSIBLE_ROLES_PATH"]])
+    return {"ANSIBLE_CONFIG": str(project.resolve() / "ansible.cfg"), "ANSIBLE_ROLES_PATH": roles, "PATH": _path()}
 
 
 def _path() -> str:

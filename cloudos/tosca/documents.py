@@ -167,8 +167,9 @@ class Library:
         if made.repository or not made.file or not tree.complete or "://" in made.file or "$" in made.file:
             return
         folder = posixpath.dirname(made.document.location.name)
-        names = {posixpath.normpath(posixpath.join(start, made.file.lstrip("/"))) for start in (folder, "")}
-        if not any(tree.exists(name) for name in names):
+        starts = ("roles",) if made.is_role and "/" not in made.file else (folder, "")
+        names = {posixpath.normpath(posixpath.join(start, made.file.lstrip("/"))) for start in starts}
+        if not any(tree.exists(name) or (made.is_role and tree.is_directory(name)) for name in names):
             self.problems.add("artifact.invalid", made.place, f"{made.file} is not in the archive", "Add the file or correct its path.")
 
     def finish(self) -> None:

@@ -16,7 +16,8 @@ from typing import Protocol
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 PROFILE = re.compile(rb"^profile:[ \t]*(['\"]?)([^'\"#\r\n]+?)\1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
-SCANNED, SCAN_SIZE = 2000, 2_000_000  # files looked at for a profile's name, and bytes of the largest
+YAML = (".yaml", ".yml", ".tosca")
+SCANNED, SCAN_SIZE, OTHER_SIZE = 2000, 2_000_000, 100_000  # files looked at for a profile's name, bytes of the largest, and of others
 
 
 class Refused(Exception):
@@ -51,6 +52,10 @@ class Tree:
     def names(self) -> Iterator[str]:
         """Names of all files."""
         raise NotImplementedError
+
+    def is_directory(self, name: str) -> bool:
+        """Whether there are files below that name."""
+        return any(one.startswith(f"{name}/") for one in self.names())
 
     def read(self, name: str, limit: int) -> bytes:
         """Content of a file. Raises Refused or OSError."""
@@ -115,7 +120,10 @@ class Resolver(Protocol):
 
 
 class FileResolver:
-    """Imports within the importing file's own tree; addresses only below the prefixes of `mirrors`."""
+    """Imports within the importing file's own tree. `mirrors`: what imports begin with, as they are written -> where its files are.
+
+    Addresses are found below these only; a path is one that a template names from where another tool runs.
+    """
 
     def __init__(self, mirrors: Mapping[str, Tree] | None = None, profiles: Mapping[str, Location] | None = None):
         self.mirrors = dict(mirrors or {})
@@ -134,7 +142,7 @@ class FileResolver:
         return self._at(url.lstrip("/"), importer, folder)
 
     def _at(self, url: str, importer: Location, folder: str) -> Location:
-        if (scheme := SCHEME.match(url)) and scheme[1].lower() != "file":
+        if ((scheme := SCHEME.match(url)) and scheme[1].lower() != "file") or self._mirror(url):
             return self._mirrored(url, importer.tree)
         name = self._inside(_path(url), importer.tree, folder)
         if not importer.tree.exists(name):
@@ -149,14 +157,18 @@ class FileResolver:
             raise Refused("import.outside", f"{path} leaves {tree.shown or 'the root'}", "Name a higher root directory, or move the file.")
         return "" if name == "." else name
 
+    def _mirror(self, url: str) -> str | None:
+        """The longest beginning of an import for which there is a mirror."""
+        return max((one for one in self.mirrors if url.startswith(one.rstrip("/") + "/")), key=len, default=None)
+
     def _mirrored(self, url: str, importing: Tree) -> Location:
         """The file of an address: below a mirror, else as the importing archive brings it along."""
-        for prefix, tree in sorted(self.mirrors.items(), key=lambda pair: -len(pair[0])):
-            if url.startswith(prefix):
-                name = self._inside(unquote(url[len(prefix) :]).lstrip("/"), tree, tree.base)
-                if not tree.exists(name):
-                    raise Refused("import.missing", f"{url} is not in the mirror ({tree.label(name)})", "Add it to the mirror.")
-                return Location(tree, name)
+        if (prefix := self._mirror(url)) is not None:
+            tree = self.mirrors[prefix]
+            name = self._inside(unquote(url[len(prefix) :]).lstrip("/"), tree, tree.base)
+            if not tree.exists(name):
+                raise Refused("import.missing", f"{url} is not in the mirror ({tree.label(name)})", "Add it to the mirror.")
+            return Location(tree, name)
         if importing.complete and importing.exists(name := plain_path(url)):
             return Location(importing, name)
         raise Refused("import.network", f"{url} is an address, and nothing is fetched", "Import a file of the archive, or name a mirror.")
@@ -171,12 +183,12 @@ class FileResolver:
         return found
 
     def _defined(self, tree: Tree) -> dict[str, Location]:
-        """Profiles by the files that define them; of two files the first counts."""
+        """Profiles by the files that define them; of two files the first counts, those that are called YAML before others."""
         if id(tree) not in self._scanned:
             found: dict[str, Location] = {}
-            for name in [name for name in tree.names() if name.endswith((".yaml", ".yml", ".tosca"))][:SCANNED]:
+            for name in sorted(tree.names(), key=lambda name: not name.endswith(YAML))[:SCANNED]:
                 try:
-                    match = PROFILE.search(tree.read(name, SCAN_SIZE))
+                    match = PROFILE.search(tree.read(name, SCAN_SIZE if name.endswith(YAML) else OTHER_SIZE))
                 except (Refused, OSError):
                     continue  # what cannot be read defines nothing; whoever imports it is told
                 if match:

@@ -10,6 +10,7 @@ from cloudos.tosca.source import Node
 
 KINDS = ("artifact", "capability", "data", "group", "interface", "node", "policy", "relationship")
 UNLIMITED = float("inf")
+ROLE = "tosca.artifacts.AnsibleGalaxy.role"
 
 
 @dataclass(eq=False)
@@ -192,6 +193,11 @@ class Artifact:
     checksum: str | None = None
     checksum_algorithm: str | None = None
     document: Any = field(default=None, repr=False)
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it is an Ansible role: a directory. `file` is its path, or its name in Galaxy, by which it lies in `roles`."""
+        return self.type is not None and any(one.name == ROLE for one in self.type.lineage)
 
 
 @dataclass(eq=False)

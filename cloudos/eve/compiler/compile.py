@@ -52,6 +52,7 @@ class Compiler:
         self.template, self.pools, self.topology, self.placement = template, pools, topology, placement
         self.asked, self.login_key = instances, login_key
         self.problems: list[Problem] = []
+        self._notes: dict[str, None] = {}
         self.resources: dict[str, Resource] = {}
         self._positions = {name: number for number, name in enumerate(template.nodes)}
         self._values = Values(self)
@@ -88,13 +89,17 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
-        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), self.choices.unused())
+        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), [*self._notes, *self.choices.unused()])
 
     # Problems
 
     def problem(self, thing: Any, message: str, mend: str) -> None:
         """Something stands in the way of a deployment."""
         self.problems.append(Problem(str(thing.place), message, mend))
+
+    def note(self, name: str, words: str) -> None:
+        """Something that a plan tells besides, once: what the template says and nothing is made of."""
+        self._notes[f"{name}: {words}"] = None
 
     def _guarded(self, thing: Any, method: Any, *values: Any) -> Any:
         try:
@@ -378,4 +383,5 @@ class PolicyView(Owner):
     def context(self) -> dict[str, Any]:
         """The names that expressions may use."""
         properties = self.compiler._values.plain(self.policy.properties)
-        return {"name": self.name, "properties": properties, "pool": self.pool.defaults}
+        note = functools.partial(self.compiler.note, f"policy {self.name}")
+        return {"name": self.name, "properties": properties, "pool": self.pool.defaults, "note": note}

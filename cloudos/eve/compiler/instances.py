@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cloudos.eve.compiler.expressions import ExpressionError, empty, evaluate
+from cloudos.eve.compiler.expressions import Refusal, empty, evaluate
 
 if TYPE_CHECKING:
     from cloudos.eve.graph import Resource
@@ -27,6 +27,9 @@ class Compilation(Protocol):
 
     def problem(self, thing: Any, message: str, mend: str) -> None:
         """Something stands in the way of a deployment."""
+
+    def note(self, name: str, words: str) -> None:
+        """Something that a plan tells besides."""
 
     def position(self, node: NodeTemplate) -> int:
         """Place of a node in the template."""
@@ -174,7 +177,8 @@ class Instance(Owner):
     def get(self, attribute: str, kind: str | None = None) -> Any:
         """A TOSCA attribute of the node as its mapping gives it, else the attribute of that name of its resource."""
         if kind is None and attribute in self.entry.get("attributes", {}):
-            return self.evaluated(self.entry["attributes"][attribute])
+            context = {**self.context(), "own": functools.partial(self._own, within=attribute)}
+            return evaluate(self.entry["attributes"][attribute], context)
         return self.own(attribute, kind)
 
     def context(self) -> dict[str, Any]:
@@ -190,12 +194,14 @@ class Instance(Owner):
                 "policies": functools.partial(compiler.policies_on, self.template),
                 "own": self._own, "use": functools.partial(compiler.use, self.pool, self.template.name),
                 "login_key": compiler.login_key_in(self.pool), "refuse": refuse,
+                "note": functools.partial(compiler.note, f"node {self.template.name}"),
             }  # fmt: skip
         return self._context
 
-    def _own(self, attribute: str = "id", kind: str | None = None) -> Any:
-        """In an expression about an attribute, its own name means the resource's."""
-        return self.own(attribute, kind) if kind or self.entry.get("attributes", {}).get(attribute) is None else self.get(attribute)
+    def _own(self, attribute: str = "id", kind: str | None = None, within: str = "") -> Any:
+        """An attribute in an expression; in one about an attribute (`within`), its own name means the resource's."""
+        mapped = kind is None and attribute != within and attribute in self.entry.get("attributes", {})
+        return self.get(attribute) if mapped else self.own(attribute, kind)
 
 
 class Link(Owner):
@@ -251,7 +257,7 @@ class Link(Owner):
 
 def refuse(reason: str) -> None:
     """In an expression: this cannot be."""
-    raise ExpressionError(reason)
+    raise Refusal(reason)
 
 
 def arguments(owner: Owner, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Operations of nodes and relationships in the standard order of their lifecycle, as resources of kind `operation`.
 
 Arguments of an operation: `hosts` (server's resource -> how to log in: address and user; none: the machine that runs Eve),
-`operation`, `how` (see `how`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
+`operation`, `how` (see `how` and `roles_of`), `inputs`, `outputs` (names), `timeout`, and `undo`: what is run instead when it goes.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def call(operation: Operation | None, own: Mapping[str, Any] | None, instance: I
     if implemented(operation):
         given = {key: value for key, value in inputs.items() if value is not None}
         return {
-            "how": how(operation.implementation.primary.file, operation.implementation),
+            "how": {**how(operation.implementation.primary.file, operation.implementation), **roles_of(instance)},
             "inputs": given, "outputs": sorted(operation.outputs), "timeout": operation.implementation.timeout,
             "here": operation.implementation.host == ORCHESTRATOR,
         }  # fmt: skip
@@ -178,6 +178,13 @@ def how(file: str, implementation: Any) -> dict[str, Any]:
     if files := [path_of(one) for one in implementation.dependencies]:
         found["dependencies"] = files
     return found
+
+
+def roles_of(instance: Instance) -> dict[str, list[str]]:
+    """{"roles": directories in the template's tree} of the Ansible roles among a node's artifacts; empty where there are none."""
+    roles = [one for one in instance.template.artifacts.values() if one.is_role]
+    found = sorted({path_of(one if "/" in one.file else replace(one, file=f"/roles/{one.file}")) for one in roles})
+    return {"roles": found} if found else {}
 
 
 def path_of(artifact: Any) -> str:

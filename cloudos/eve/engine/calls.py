@@ -177,8 +177,9 @@ class Operations:
         if "content" not in job.how:
             return False
         path = self.directory / (job.how["content"] if job.how["kind"] == "role" else f"artifacts/{job.how['file']}")
-        root = path if path.is_dir() else path.parent
-        texts = (one.read_text(errors="replace") for one in sorted(root.rglob("*")) if one.suffix in ANSIBLE and one.is_file())
+        roots = [path if path.is_dir() else path.parent, *(self.directory / "artifacts" / role for role in job.how.get("roles", ()))]
+        files = (one for root in roots for one in sorted(root.rglob("*")) if one.suffix in ANSIBLE and one.is_file())
+        texts = (one.read_text(errors="replace") for one in files)
         return any(ALONE.search(text) for text in texts if "tosca_definitions_version" not in text)
 
 

@@ -1,7 +1,8 @@
 """One Ansible project per plan: a JSON playbook, an inventory, the resources of each stage, and the template's own files.
 
 The same plan gives the same bytes. Secrets stay references: at run time they come from the environment.
-    ansible.cfg  playbook.json  inventory.json  stages/<nnn>.json  known.json  artifacts/  artifacts.tar, and what calls.py writes
+    ansible.cfg  playbook.json  inventory.json  stages/<nnn>.json  known.json  artifacts/  artifacts.tar  own_roles/, and what
+    calls.py writes
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import posixpath
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +25,7 @@ from cloudos.eve.engine.tasks import SECRET, expression, jinja, variable
 from cloudos.eve.graph import Resource
 from cloudos.eve.problems import Problem, Undeployable
 from cloudos.eve.provider import Pool
+from cloudos.runs.start import OWN_ROLES
 from cloudos.tosca.resolver import Tree
 
 SETTINGS = """\
@@ -80,6 +83,7 @@ class Project:
         (self.directory / "stages").mkdir(parents=True, mode=0o700)
         calls = [call_of(self.plan, stage, name) for stage in self.plan.stages for name in stage.names if not stage.pool]
         self._artifacts([call["how"] for call in calls if "file" in call["how"]])
+        self._roles(sorted({role for call in calls for role in call["how"].get("roles", ())}))
         self.operations = self._calls()
         self._json("playbook.json", [{**self._start(), "tasks": self._remembered()}, *self._plays()])
         self._json(PLAYS, self.operations.plays)
@@ -199,11 +203,11 @@ class Project:
         """Stage the whole tree, as files of operations may need each other."""
         if not hows:
             return
-        wanted = {name for how in hows for name in (how["file"], *how.get("dependencies", ()))}
+        wanted = {name for how in hows for name in (how["file"], *how.get("dependencies", ()), *how.get("roles", ()))}
         if self.tree is None:
             needed = f"no files were given, and {', '.join(sorted(wanted))} are needed"
             raise Undeployable([Problem("", needed, "Give the template's archive.")])
-        missing = [name for name in sorted(wanted) if not self.tree.exists(name) and not any(True for _ in self._below(name))]
+        missing = [name for name in sorted(wanted) if not self.tree.exists(name) and not self.tree.is_directory(name)]
         if missing:
             raise Undeployable([Problem(self.tree.label(name), "an operation needs this file, and it is not there",
                                         "Add it to the archive, or correct the path.") for name in missing])  # fmt: skip
@@ -217,8 +221,19 @@ class Project:
         self.digest = hashlib.sha256(content).hexdigest()[:16]
         (self.directory / "artifacts.tar").write_bytes(content)
 
-    def _below(self, folder: str) -> Iterator[str]:
-        return (name for name in self.tree.names() if name.startswith(f"{folder}/")) if self.tree else iter(())
+    def _roles(self, roles: list[str]) -> None:
+        """Where Ansible finds the template's roles by their names. Raises Undeployable for a name that means two."""
+        entries = [entry for pool in self.pools.values() for entry in pool.mapping.types.values()]
+        taken = {one["role"]: "Eve's own" for entry in entries for one in (entry.get("operations") or {}).values()}
+        for role in roles:
+            name = posixpath.basename(role)
+            if name in taken:
+                message = f"two roles are called {name}: {taken[name]} and {role}"
+                raise Undeployable([Problem("", message, "Give one another name, as roles are found by their names.")])
+            taken[name] = role
+            place = self.directory / OWN_ROLES / name
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(Path("..") / "artifacts" / role)
 
     def _stage(self, name: str, archive: tarfile.TarFile) -> None:
         content = self.tree.read(name, LIMIT) if self.tree else b""

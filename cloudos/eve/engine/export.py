@@ -6,8 +6,9 @@ profile with which it was deployed, so that the same can be made elsewhere.
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ from cloudos.eve.problems import Refused
 from cloudos.eve.provider import Pool
 from cloudos.tosca.archive import META, meta, pack, unpacked
 from cloudos.tosca.model import Template
-from cloudos.tosca.resolver import Tree, plain_path
+from cloudos.tosca.resolver import SCHEME, Tree, plain_path
 
 MEDIA = "application/zip"
 PROFILE = "TOSCA-Metadata/profile.yaml"
@@ -28,7 +29,7 @@ SECRETIVE = re.compile(r"pass|secret|token|credential", re.IGNORECASE)
 
 
 def design(report: tosca.Report, tree: Tree, mirrors: Mapping[str, Tree], profile: Mapping[str, Any]) -> bytes:
-    """The archive of a template that was read, with a profile. `tree`: the files beside it; `mirrors`: address -> its files.
+    """The archive of a template that was read, with a profile. `tree`: the files beside it; `mirrors`: beginning of imports -> its files.
 
     Where nothing in the template names a file, only what was read goes along.
     """
@@ -37,11 +38,20 @@ def design(report: tosca.Report, tree: Tree, mirrors: Mapping[str, Tree], profil
     if tree.complete or (report.template and _names_files(report.template)):
         names |= {*tree.names()}
     files = {name: tree.read(name, LIMIT) for name in sorted(names)}
-    for address, mirror in mirrors.items():
-        for one in report.files:
-            if one.tree is mirror:
-                files[plain_path(f"{address.rstrip('/')}/{one.name}")] = mirror.read(one.name, LIMIT)
+    folders = {posixpath.dirname(one.name) for one in report.files if one.tree is main.tree}
+    for begin, mirror in mirrors.items():
+        for one in (one for one in report.files if one.tree is mirror):
+            for name in _mirrored(f"{begin.rstrip('/')}/{one.name}", folders):
+                files[name] = mirror.read(one.name, LIMIT)
     return _packed(files, main.name, profile)
+
+
+def _mirrored(url: str, folders: Iterable[str]) -> Iterator[str]:
+    """Where in an archive imports find a mirror's file: by its address, or by the path from wherever they stand."""
+    if SCHEME.match(url):
+        yield plain_path(url)
+        return
+    yield from (name for folder in folders if not (name := posixpath.normpath(posixpath.join(folder, url))).startswith(("../", "/")))
 
 
 def again(archive: bytes, profile: Mapping[str, Any]) -> bytes:

@@ -116,10 +116,16 @@ def _script(name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: 
     task = {
         "name": f"{name}: {how['file']}",
         "ansible.builtin.shell": {"cmd": run, "chdir": posixpath.join(remote, folder), "executable": "/bin/bash"},
-        "environment": {key: _text(value) for key, value in inputs.items()},
+        "environment": {**_roles_beside(how, remote), **{key: _text(value) for key, value in inputs.items()}},
         "register": "eve_result",
     }  # fmt: skip
     return {**task, "timeout": call["timeout"]} if call.get("timeout") else task
+
+
+def _roles_beside(how: Mapping[str, Any], remote: str) -> dict[str, str]:
+    """Where a script that runs Ansible itself finds the roles of its node."""
+    folders = dict.fromkeys(posixpath.join(remote, posixpath.dirname(one)) for one in how.get("roles", ()))
+    return {"ANSIBLE_ROLES_PATH": ":".join(folders)} if folders else {}
 
 
 def _sourced(file: str, outputs: list[str]) -> str:

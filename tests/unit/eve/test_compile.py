@@ -81,6 +81,19 @@ def test_a_network_without_addresses_is_one_that_exists(compiled):
     assert graph.resources["net"].existing and graph.resources["net"].arguments == {"name": "corporate"}
 
 
+def test_an_attribute_of_the_mapping_may_be_that_of_the_resource(compiled):
+    """The address of a port is asked for by an output, and by the login of the server that it is bound to."""
+    graph = compiled("""
+        net: {type: tosca.nodes.network.Network, properties: {network_name: corporate}}
+        port: {type: tosca.nodes.network.Port, requirements: [{link: net}, {binding: server}]}
+        server: {type: tosca.nodes.Compute}
+        app: {type: tosca.nodes.SoftwareComponent, interfaces: {Standard: {create: a.sh}}, requirements: [{host: server}]}
+    """, outputs="    address: {value: {get_attribute: [port, ip_address]}}")  # fmt: skip
+    address = {"$attribute": ["port", "ip_address"]}
+    assert graph.outputs == {"address": address}
+    assert address in graph.resources["app:create"].arguments["hosts"]["server"]["address"]
+
+
 def test_placement_policies_become_server_groups(compiled):
     graph = compiled("    a: {type: tosca.nodes.Compute}\n    b: {type: tosca.nodes.Compute}",
                      policies="    - apart: {type: tosca.policies.Placement, targets: [a, b]}")  # fmt: skip

@@ -120,6 +120,19 @@ def test_what_operations_need_goes_along_and_addresses_are_found_in_the_archive(
     assert again.pools["default"].login == {"cloud": "any"} and list(again.template.nodes) == ["n"]
 
 
+def test_what_imports_name_from_another_place_is_where_they_look_for_it(tmp_path):
+    (tmp_path / "shared").mkdir()
+    types = "tosca_definitions_version: tosca_simple_yaml_1_3\nnode_types: {N: {derived_from: Root}}\n"
+    (tmp_path / "shared" / "types.yaml").write_text(types)
+    (tmp_path / "design").mkdir()
+    head = "tosca_definitions_version: tosca_simple_yaml_1_3\nimports: [samples/types.yaml]\n"
+    (tmp_path / "design" / "t.yaml").write_text(f"{head}topology_template: {{node_templates: {{n: {{type: N}}}}}}\n")
+    request = verbs.request_of(tmp_path / "design" / "t.yaml", (), "any", None, (f"samples={tmp_path}/shared",), None)
+    target = tmp_path / "t.csar"
+    target.write_bytes(request.design())
+    assert list(verbs.request_of(target, (), None, None, (), None).template.nodes) == ["n"]
+
+
 def test_what_may_be_secret_stays_where_it_is():
     pools = {"a": Pool("a", "libvirt", {"host": "kvm1", "host_variables": {"ansible_host": "h", "ansible_password": "x"}}),
              "b": Pool("b", "openstack", {"cloud": "far"}, {"flavor": "small"})}  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from cloudos import tosca
 from cloudos.eve import given
 from cloudos.eve.compiler.compile import compile_topology
+from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
 from cloudos.graffiti.openings import openings
 
@@ -179,3 +180,28 @@ topology_template:""").replace("type: tosca.nodes.nfv.VDU\n", "type: tosca.nodes
     graph = compiled(loaded(text), CHOICES)
     assert [asked(graph, "vdu", key) for key in ("flavor", "image")] == [{"name": "own"}, {"name": "guest-id"}]
     assert graph.resources["vdu"].arguments["availability_zone"] == "az2" and "large, which is chosen for flavor" in graph.notes[0]
+
+
+def test_what_a_network_cannot_carry_is_refused_in_words(loaded):
+    with pytest.raises(Undeployable) as told:
+        compiled(loaded(SOL001.replace("[ipv4]", "[mpls]")), {})
+    messages = [one.message for one in told.value.problems]
+    assert "lan (tosca.nodes.nfv.VnfVirtualLink): networks carry Ethernet and IP, not mpls" in messages, messages
+
+
+AFFINITY = """
+policy_types:
+  tosca.policies.nfv.AntiAffinityRule: {derived_from: tosca.policies.Placement, properties: {scope: {type: string}}}
+"""
+
+
+@pytest.mark.parametrize(("scope", "made", "notes"), [
+    ("nfvi_node", True, []),
+    ("zone", False, ["policy apart: its scope zone is not kept to; servers are put together or apart by host (nfvi_node) only"]),
+])  # fmt: skip
+def test_a_scope_that_no_server_group_has_is_told(loaded, scope, made, notes):
+    rule = f"{{type: tosca.policies.nfv.AntiAffinityRule, targets: [vdu, booted], properties: {{scope: {scope}}}}}"
+    text = SOL001.replace("topology_template:", f"{AFFINITY}\ntopology_template:") + f"  policies: [{{apart: {rule}}}]\n"
+    graph = compiled(loaded(text), {})
+    assert ("apart_group" in graph.resources, graph.notes) == (made, notes)
+    assert ("os:scheduler_hints" in graph.resources["vdu"].arguments) == made

@@ -198,3 +198,51 @@ def test_an_operation_without_a_server_runs_here_beside_its_files(eve, request_f
     done = eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=HERE))
     assert done.ok, done.failures
     assert (tmp_path / "noted").read_text() == "{{ 7 * 7 }} and what lies beside"
+
+
+ROLES = """
+node_types:
+  my.nodes.Thing:
+    derived_from: tosca.nodes.Root
+    artifacts:
+      web: {type: tosca.artifacts.AnsibleGalaxy.role, file: team.web}
+      own: {type: tosca.artifacts.AnsibleGalaxy.role, file: FOLDER/own}
+    interfaces: {Standard: {operations: {create: run.yml, configure: site.yml, start: look.sh}}}
+"""
+
+
+@pytest.fixture
+def roles(tmp_path):
+    """Roles that write their names to `noted`, and operations that ask for them by name."""
+    for role in ("roles/team.web", "ansible/own"):
+        (tmp_path / role / "tasks").mkdir(parents=True)
+        note = {"name": "Note it", "ansible.builtin.shell": f"echo {role} $PWD >> {tmp_path}/noted", "args": {"chdir": "/"}}
+        (tmp_path / role / "tasks" / "main.yml").write_text(yaml.safe_dump([note]))
+    use = [{"name": "Use it", "ansible.builtin.include_role": {"name": "team.web"}}]
+    (tmp_path / "run.yml").write_text(yaml.safe_dump(use))
+    (tmp_path / "site.yml").write_text(yaml.safe_dump([{"name": "Site", "hosts": "all", "gather_facts": False, "roles": ["own"]}]))
+    (tmp_path / "look.sh").write_text(f'for one in ${{ANSIBLE_ROLES_PATH//:/ }}; do ls "$one" >> {tmp_path}/noted; done\n')
+    return tmp_path
+
+
+def test_roles_among_the_artifacts_are_found_by_their_names(eve, request_for, roles):
+    done = eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=ROLES.replace("FOLDER", "ansible")))
+    assert done.ok, done.failures
+    assert (roles / "noted").read_text().splitlines() == ["roles/team.web /", "ansible/own /", "own", "team.web"]
+
+
+def test_a_role_that_is_not_there_is_told_before_anything_runs(eve, request_for, roles):
+    (roles / "roles" / "team.web" / "tasks" / "main.yml").unlink()
+    with pytest.raises(Undeployable, match=r"roles/team\.web: an operation needs this file, and it is not there"):
+        eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=ROLES.replace("FOLDER", "ansible")))
+
+
+def test_two_roles_of_one_name_are_refused(eve, request_for, roles):
+    (roles / "deep" / "team.web" / "tasks").mkdir(parents=True)
+    (roles / "deep" / "team.web" / "tasks" / "main.yml").write_text("[]\n")
+    with pytest.raises(Undeployable, match=r"two roles are called team\.web: deep/team\.web and roles/team\.web"):
+        eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=ROLES.replace("FOLDER/own", "deep/team.web")))
+    (roles / "roles" / "load_balancer").mkdir()
+    (roles / "roles" / "load_balancer" / "x").touch()
+    with pytest.raises(Undeployable, match="two roles are called load_balancer: Eve's own and roles/load_balancer"):
+        eve.deploy(request_for("thing: {type: my.nodes.Thing}", types=ROLES.replace("FOLDER/own", "load_balancer")))

@@ -84,3 +84,51 @@ def test_conformance_tells_score_and_differences(reach, code, tmp_path):
     assert done.returncode == code, done.stderr
     assert done.stdout.splitlines()[0] == "disputed.yaml: expected 1, got 0"
     assert done.stdout.splitlines()[-1].startswith("2 of 3 as expected")
+
+
+HEAT = """
+resources:
+  group:
+    type: OS::Heat::AutoScalingGroup
+    properties: {min_size: 0, max_size: 3, desired_capacity: 0, resource: {type: nested.yaml}}
+  roles: {type: "OS::Heat::SoftwareConfig", properties: {config: "ansible-galaxy install team.web"}}
+  run: {type: "OS::Heat::SoftwareConfig", properties: {config: {get_file: run.sh}}}
+  install: {type: "OS::Heat::SoftwareDeployment", properties: {config: {get_resource: roles}, server: {get_resource: vm}}}
+  create: {type: "OS::Heat::SoftwareDeployment", properties: {config: {get_resource: run}, server: {get_resource: vm}}}
+"""
+NESTED = """
+resources:
+  vm: {type: "OS::Nova::Server", properties: {networks: [{network: net0}]}}
+  net: {type: "OS::Neutron::Net"}
+"""
+TOSCA = OLDER + """
+node_types:
+  my.Web:
+    derived_from: tosca.nodes.SoftwareComponent
+    artifacts: {web: {type: tosca.artifacts.AnsibleGalaxy.role, file: team.web}}
+    interfaces: {Standard: {create: run.sh}}
+topology_template:
+  node_templates:
+    vm: {type: tosca.nodes.Compute}
+    web: {type: my.Web, requirements: [{host: vm}]}
+    port: {type: tosca.nodes.network.Port, requirements: [{link: net}, {binding: vm}]}
+    net: {type: tosca.nodes.network.Network, properties: {network_name: net0}}
+  policies: [{some: {type: tosca.policies.Scaling, targets: [vm], properties: {min_instances: 0, max_instances: 3, default_instances: 0}}}]
+"""
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    (("", ""), []),
+    (("network_name: net0", "network_name: net1"), ["links: vm lacks a port on net0"]),
+    (("file: team.web", "file: team.other"), ["operations: lacks ('role team.web', 'vm')"]),
+    (("network_name: net0", "cidr: 10.0.0.0/24"), ["lacks the existing network net"]),
+    (("max_instances: 3", "max_instances: 4"), ["scaling: lacks ('vm', 0, 3)"])])  # fmt: skip
+def test_heat_templates_are_compared_as_what_they_stand_for(change, told, tmp_path):
+    """Roles of Galaxy, ports that Senlin cannot name, groups of none at first, and what is there already."""
+    write(tmp_path, HEAT, "hot_output/hot_x.yaml")
+    write(tmp_path, NESTED, "hot_output/nested.yaml")
+    write(tmp_path, TOSCA.replace(*change), "tosca_x.yaml")
+    command = [sys.executable, str(ROOT / "tests" / "conformance_hot.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    lines = [line.removeprefix("hot_output/hot_x.yaml: ") for line in done.stdout.splitlines()[:-1]]
+    assert done.returncode == bool(told) and [*lines[:1]] == told, done.stdout + done.stderr

@@ -328,3 +328,11 @@ service_template:
 """)  # fmt: skip
     assert report.template.nodes["server"].type.name == "tosca.nodes.Compute"
     judge(tmp_path, MODERN + "imports: [{profile: «import.profile»nobody.knows}]\n")
+
+
+def test_the_file_of_a_profile_may_have_any_name_and_one_that_is_called_yaml_goes_first(tmp_path):
+    (tmp_path / "io.example").write_text(MODERN + "profile: io.example:1.0\nnode_types: {Pod: {}}\n")
+    text = MODERN + "imports: [{profile: 'io.example:1.0', namespace: x}]\nnode_types: {Super: {derived_from: 'x:Pod'}}\n"
+    judge(tmp_path, text)
+    (tmp_path / "other.yaml").write_text(MODERN + "profile: io.example:1.0\nnode_types: {Other: {}}\n")
+    judge(tmp_path, text.replace("'x:Pod'", "«type.unknown»'x:Pod'"))

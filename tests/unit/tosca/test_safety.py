@@ -15,7 +15,7 @@ import yaml
 from cloudos import tosca
 from cloudos.tosca import archive, resolver
 from cloudos.tosca.archive import ArchiveLimits, open_archive, packed_directory
-from cloudos.tosca.resolver import DirectoryTree, FileResolver, Refused
+from cloudos.tosca.resolver import Refused
 from tests.unit.tosca.marked import MODERN, OLDER, expected, judge, load, problems, write
 from tests.unit.tosca.test_modern import HOSTS, SUBSTITUTION, WORLD
 from tests.unit.tosca.test_wrong import ALL as CASES
@@ -168,25 +168,6 @@ def test_nothing_is_opened_but_the_files_themselves(tmp_path, monkeypatch):
     load(tmp_path, OLDER + "imports: ['http://169.254.169.254/x', 'https://example.com/y']\nrepositories: {r: 'http://example.com'}\n")
 
 
-def test_a_mirror_stands_for_an_address(tmp_path):
-    (tmp_path / "mirror").mkdir()
-    (tmp_path / "mirror" / "types.yaml").write_text(OLDER + "node_types: {Far: {derived_from: tosca.nodes.Root}}")
-    text = OLDER + "repositories: {r: 'https://example.com/v1/'}\nimports: [{file: types.yaml, repository: r}]\n"
-    finder = FileResolver({"https://example.com/v1/": DirectoryTree(tmp_path / "mirror")})
-    report = load(tmp_path, text + "topology_template: {node_templates: {far: {type: Far}}}", resolver=finder)
-    assert report.exit_code == 0
-    escape = load(tmp_path, OLDER + "imports: ['https://example.com/v1/../../template.yaml']\n", resolver=finder)
-    assert rules(escape) == ["import.outside"]
-
-
-def test_the_root_may_be_higher_than_the_file(tmp_path):
-    write(tmp_path, OLDER + "node_types: {Shared: {derived_from: tosca.nodes.Root}}", "shared/types.yaml")
-    text = OLDER + "imports: [../shared/types.yaml]\ntopology_template: {node_templates: {s: {type: Shared}}}"
-    path = write(tmp_path, text, "app/t.yaml")
-    assert rules(tosca.load(path)) == ["import.outside", "type.unknown"]
-    assert tosca.load(path, root=tmp_path).exit_code == 0
-
-
 # Archives
 
 
@@ -310,6 +291,16 @@ def test_broken_archives_are_unreadable(tmp_path):
 def test_a_missing_artifact_of_an_archive_is_told(tmp_path):
     main = OLDER + "topology_template: {node_templates: {s: {type: Compute, artifacts: {a: {type: File, file: x.sh}}}}}"
     assert rules(tosca.load(packed(tmp_path / "a.zip", [("main.yaml", main)]))) == ["artifact.invalid"]
+
+
+@pytest.mark.parametrize(("file", "entry", "found"), [
+    ("team.web", "roles/team.web/tasks/main.yml", True), ("ansible/web", "ansible/web/tasks/main.yml", True),
+    ("team.web", "roles/team.web2/tasks/main.yml", False), ("team.web", "team.web/tasks/main.yml", False)])  # fmt: skip
+def test_a_role_of_an_archive_is_a_directory(file, entry, found, tmp_path):
+    node = f"{{type: Compute, artifacts: {{a: {{type: tosca.artifacts.AnsibleGalaxy.role, file: {file}}}}}}}"
+    main = OLDER + f"topology_template: {{node_templates: {{s: {node}}}}}"
+    path = packed(tmp_path / "a.zip", [("main.yaml", main), (entry, "[]")])
+    assert rules(tosca.load(path)) == ([] if found else ["artifact.invalid"])
 
 
 # Whatever comes
