@@ -152,7 +152,7 @@ def search(call: Call) -> dict[str, Any]:
     asked = {key: call.body[key] for key in ("limit", "marker", "sort") if key in call.body}
     call.query = {**call.query, **asked}
     page = paging.Page(call.session, call.runtime.conf, call.query, RESOURCE_SORT, Resource)
-    items, following = page.of(found.statement())
+    items, following = page.of(found.statement(), call.visible(Resource))
     return {"resources": [show_resource(call, one) for one in items], "next_marker": following, "total": found.total(call.session),
             "facets": found.facets(call.session, call.body.get("facets") or ())}  # fmt: skip
 
@@ -171,7 +171,7 @@ def get_resource(call: Call) -> Answer:
 
 
 def update_resource(call: Call) -> Answer:
-    """What was published; what was discovered is as its provider says, but for tags and price."""
+    """What was published; what was discovered is as its provider says."""
     one = call.find(Resource, call.path["id"], "resource", RESOURCES)
     call.change(one, _tag(one))
     if one.source != "published":
