@@ -114,7 +114,7 @@ def job_commands(job: click.Group) -> None:
     """Add what can be done with jobs to a group whose context object is the client."""
 
     @job.command("list")
-    @click.option("--state")
+    @click.option("--state", help="Only those in this state, as started or failed.")
     @as_json
     @click.pass_obj
     @told

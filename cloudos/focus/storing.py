@@ -45,8 +45,8 @@ def named(session: Session, document: Document, name: str, scope: str) -> None:
     """Give a document a name and a scope. Raises NameTaken."""
     space = space_of(scope, document.user_id, document.project_id)
     taken = sa.select(Document.id).where(Document.space == space, Document.name == name, Document.live.is_(True))
-    if session.scalar(taken.where(Document.id != (document.id or ""))):
-        raise NameTaken(name=name, scope=scope)
+    if other := session.scalar(taken.where(Document.id != (document.id or ""))):
+        raise NameTaken(name=name, scope=scope, document=other)
     document.name, document.scope, document.space = name, scope, space
 
 
@@ -138,16 +138,15 @@ def users_of(session: Session, context: RequestContext, versions: list[Revision]
     own = {one.document_id for one in versions}
     statement = (
         sa.select(Link, Revision, Document).join(Revision, Link.revision_id == Revision.id)
-        .join(Document, Document.id == Revision.document_id)
+        .join(Document, Document.id == Revision.document_id).add_columns(visible(Document, context))
         .where(Link.target_id.in_(ids), Revision.deleted_at.is_(None), Document.live.is_(True))
     )  # fmt: skip
-    seen = set(session.scalars(sa.select(Document.id).where(visible(Document, context))))
     found: list[dict[str, Any]] = []
     hidden = 0
-    for link, user, document in session.execute(statement):
+    for link, user, document, seen in session.execute(statement):
         if document.id in own and len(own) == 1 and user.id in ids:
             continue
-        if document.id in seen:
+        if seen:
             found.append({"kind": link.kind, "name": shown(user), "document": document.id, "version": user.version})
         else:
             hidden += 1
