@@ -21,7 +21,7 @@ from cloudos.focus.resolving import revision
 
 SORT = {"name": Document.name, "created_at": Document.created_at, "updated_at": Document.updated_at, "type": Document.type}
 LIST = "/v1/documents"
-NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+PLAIN = re.compile(r"true|false|-?\d+(\.\d+)?", re.ASCII)
 
 
 def etag(document: Document) -> str:
@@ -208,19 +208,20 @@ def _criteria(call: Call) -> Iterator[Any]:
     for tag in query.get("tag", []):
         yield Document.id.in_(sa.select(Tag.document_id).where(Tag.name == tag))
     for pair in query.get("property", []):
-        yield _has_property(*pair.split("=", 1))
+        yield _has_property(call.session, *pair.split("=", 1))
     for one in _of_versions(call.session, query):
         yield Document.id.in_(_versions_of(query).where(one))
 
 
-def _has_property(key: str, text: str) -> sa.ColumnElement[bool]:
-    """The text may mean a string, a number or a boolean; databases compare JSON's values in the type that they are asked for."""
-    found, choices = Document.properties[key], [Document.properties[key].as_string() == text]
-    if text in ("true", "false"):
-        choices.append(found.as_boolean() == sa.literal(text == "true"))
-    elif NUMBER.fullmatch(text):
-        choices.append(found.as_float() == float(text))
-    return sa.or_(*choices)
+def _has_property(session: sa.orm.Session, key: str, text: str) -> sa.ColumnElement[bool]:
+    """The text may mean a string, or a number or boolean as JSON writes it."""
+    named = Document.properties[key].as_string() == text
+    if not PLAIN.fullmatch(text):
+        return named
+    path = f'$."{key}"'
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    written = Document.properties.op("->", return_type=sa.Text)(path) if sqlite else sa.func.json_extract(Document.properties, path)
+    return sa.or_(named, written == sa.literal(text, sa.Text))
 
 
 def _versions_of(query: Any) -> sa.Select:

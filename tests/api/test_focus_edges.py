@@ -2,7 +2,9 @@
 
 import io
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -133,3 +135,15 @@ def test_command_store_adds_to_its_own_document_only(served, ann, tmp_path):
     mine = [one for one in root.get("documents", name="web.yaml").json()["documents"] if one["user_id"] == "root"]
     assert [(one["latest_version"], one["tags"]) for one in mine] == [(2, ["v2"])]
     assert root.get(f"documents/{strangers}").json()["latest_version"] == 1
+
+
+@pytest.mark.parametrize("names, codes", [(["same"] * 4, [201, 409, 409, 409]), (["a", "b", "c", "d"], [201] * 4)])
+def test_of_many_who_store_one_name_at_once_one_has_it(served, names, codes):
+    together = threading.Barrier(4)
+
+    def store(name):
+        together.wait()
+        return Repository(served.as_("ann", "p1", "architect")).store(PLAIN, name=name).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(store, names)) == codes
