@@ -57,9 +57,14 @@ def tagged(document: Document, tags: list[str]) -> None:
 
 
 def add_revision(session: Session, context: RequestContext, judges: Judges, document: Document, upload: Upload) -> tuple[Revision, bool]:
-    """(the new revision, True), or the newest with False where it has the same content. Raises UnsafeContent, BadRequest."""
+    """(the new revision, True), or the newest with False where it has the same content. Raises UnsafeContent, BadRequest.
+
+    A draft that was wrong is judged anew then: what it imports may be there by now.
+    """
     newest = session.scalar(sa.select(Revision).where(Revision.document_id == document.id, Revision.version == document.latest))
     if newest is not None and newest.sha256 == upload.sha256 and newest.deleted_at is None:
+        if newest.state == "draft" and not newest.valid:
+            judge_again(session, context, judges, newest, upload.content)
         return newest, False
     if upload.label and session.scalar(sa.select(Revision.id).where(Revision.document_id == document.id, Revision.label == upload.label)):
         raise BadRequest(what="The label", errors=[{"pointer": "label", "message": f"{upload.label} is a version already; choose another"}])

@@ -370,8 +370,12 @@ def _yaml(text: str) -> Any:
 def _of_cloud(name: str) -> dict[str, Any]:
     """A pool's body from an entry of clouds.yaml."""
     from openstack.config import OpenStackConfig  # takes a while, and only this needs it
+    from openstack.exceptions import ConfigException
 
-    region = OpenStackConfig().get_one(cloud=name)
+    try:
+        region = OpenStackConfig().get_one(cloud=name)
+    except ConfigException as error:
+        raise click.UsageError(f"{error} Name an entry of clouds.yaml; `openstack config show` tells which file is read.") from error
     auth = region.config["auth"]
     password = os.environ.get("GRAFFITI_POOL_PASSWORD") or auth.get("password")
     if not password or not auth.get("username"):

@@ -123,6 +123,23 @@ def test_a_document_shows_no_more_versions_than_a_page_holds(ann):
     assert len(ann.get(f"documents/{document}/versions", limit=2).json()["links"]) == 2
 
 
+def test_what_is_stored_again_is_judged_again(ann):
+    document = ann.made(TOPOLOGY, name="web.yaml")
+    assert not ann.get(f"documents/{document}/versions/1").json()["valid"]
+    ann.made(TYPES, name="types.yaml")
+    again = ann.add(document, TOPOLOGY)
+    assert (again.status_code, again.json()["version"], again.json()["valid"]) == (200, 1, True)
+    types = ann.get("resolve", name="types.yaml").json()["id"]
+    assert ann.send("DELETE", types).json()["used_by"][0]["name"] == "web.yaml@1"
+
+
+def test_command_get_tells_of_a_place_it_cannot_write_to(served, ann, tmp_path):
+    ann.made(PLAIN, name="plain")
+    sdk = Focus(Session(auth=Token(served.url, ann.caller.headers["X-Auth-Token"])), endpoint=served.url)
+    done = CliRunner().invoke(cli.get, ["plain", "-o", str(tmp_path / "no" / "where")], obj=sdk)
+    assert done.exit_code == 1 and "No such file or directory" in done.output
+
+
 def test_command_store_adds_to_its_own_document_only(served, ann, tmp_path):
     strangers = ann.made(PLAIN, name="web.yaml")
     root = Repository(served.as_("root", "p0", "admin"))

@@ -114,6 +114,10 @@ def test_a_pool_is_changed_and_its_password_is_tried(run, served, ann, monkeypat
     monkeypatch.setattr(cli, "_of_cloud", lambda name: entry)
     refused = run("pool", "update", "west", "--from-cloud", "mine")
     assert refused.exit_code == 1 and "The pool was not saved" in refused.output and "wrong-one" not in refused.output
+    monkeypatch.undo()
+    monkeypatch.setattr("cloudos.eden.commands.connect", lambda *_: ann)
+    unknown = run("pool", "update", "west", "--from-cloud", "no-such-cloud")
+    assert unknown.exit_code == 2 and "no-such-cloud was not found" in unknown.output
     assert "Name what to change" in run("pool", "update", "west").output
 
 
