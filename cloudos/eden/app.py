@@ -111,7 +111,7 @@ class Application:
             return call, answer
 
         try:
-            call, answer = self.runtime.db.transact(once, reading=route.verb == "GET")
+            call, answer = self.runtime.db.transact(once, reading=not route.keeps)
         except StaleDataError:
             raise problems.PreconditionFailed(what=request.path, etag="another version") from None
         for after in call.after:

@@ -18,14 +18,11 @@ from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Route
 
 LOG = log.getLogger("cloudos.audit")
-SILENT = ("GET", "HEAD", "OPTIONS")
-# Refusals that tell of a caller, not of a typing error.
-TOLD = (401, 403)
 
 
 def record(session: Session, call: Call, status: int) -> None:
     """Keep a change that is going to be committed."""
-    if not _audited(call.route):
+    if not call.route.keeps:
         return
     facts = {key: value for key, value in call.audit.items() if key != "target"}
     _write(session, call.route.policy, "success", status, call.context, call.audit.get("target"), facts)
@@ -33,7 +30,7 @@ def record(session: Session, call: Call, status: int) -> None:
 
 def refused(runtime: Runtime, route: Route, context: Any, call: Call | None, problem: Problem, request_id: str) -> None:
     """Keep a change that failed, and say in the log who was turned away. Never raises: the caller gets its problem."""
-    if not _audited(route) or route.path == "unknown":
+    if not route.keeps or route.path == "unknown":
         return
     target = call.audit.get("target") if call else None
     if context is None:
@@ -50,10 +47,6 @@ def refused(runtime: Runtime, route: Route, context: Any, call: Call | None, pro
 def purge(session: Session, days: int) -> int:
     """Forget what is older; returns how many records."""
     return session.execute(sa.delete(Audit).where(Audit.time < now() - datetime.timedelta(days=days))).rowcount
-
-
-def _audited(route: Route) -> bool:
-    return route.verb not in SILENT if route.audited is None else route.audited
 
 
 def _write(session: Session, action: str, outcome: str, status: int, context: Any, target: str | None, facts: dict) -> None:

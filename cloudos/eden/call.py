@@ -11,6 +11,7 @@ from oslo_context.context import RequestContext
 from sqlalchemy.orm import Session
 
 from cloudos.eden import paging
+from cloudos.eden.models import Owned
 from cloudos.eden.policy import CHANGE, SEE, Guard, visible
 from cloudos.eden.problems import NotFound, PreconditionFailed, PreconditionRequired
 from cloudos.eden.runtime import Runtime
@@ -74,7 +75,8 @@ class Call:
     def page(self, key: str, statement: sa.Select, columns: Mapping[str, Any], model: Any, show: Callable[[Any], dict],
              default: str | None = None) -> dict[str, Any]:  # fmt: skip
         """One page of a statement as the answer of a list: {key: [...], links: [...]}."""
-        items, following = paging.Page(self.session, self.runtime.conf, self.query, columns, model, default).of(statement)
+        among = self.visible(model) if issubclass(model, Owned) else None
+        items, following = paging.Page(self.session, self.runtime.conf, self.query, columns, model, default).of(statement, among)
         return {key: [show(item) for item in items], "links": paging.links(self.url_path, self.query, following)}
 
     def owner(self) -> dict[str, str | None]:

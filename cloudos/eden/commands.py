@@ -74,13 +74,13 @@ def connected(kind: type[client.Client], name: str, help: str) -> click.Group:
 
 
 def told(function: Callable) -> Callable:
-    """Errors of the service and of the way to it end the command with their text and exit code 1."""
+    """Errors of the service, of the way to it, and of files end the command with their text and exit code 1."""
 
     @functools.wraps(function)
     def wrapped(*arguments: Any, **options: Any) -> Any:
         try:
             return function(*arguments, **options)
-        except (client.Failure, client.JobFailed, TimeoutError, ClientException) as error:
+        except (client.Failure, client.JobFailed, OSError, ClientException) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapped
@@ -114,7 +114,7 @@ def job_commands(job: click.Group) -> None:
     """Add what can be done with jobs to a group whose context object is the client."""
 
     @job.command("list")
-    @click.option("--state")
+    @click.option("--state", help="Only those in this state, as started or failed.")
     @as_json
     @click.pass_obj
     @told

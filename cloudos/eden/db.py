@@ -15,10 +15,12 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from oslo_config import cfg
 from oslo_db import api as db_api
+from oslo_db.exception import DBDuplicateEntry
 from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
 
 # Eden's own tables (jobs, audit, quotas) are in every service's database, with a version of their own.
 OWN_MIGRATIONS = "cloudos.eden:migrations"
@@ -86,10 +88,10 @@ class Database:
             yield session
 
     def transact(self, work: Callable[[Session], T], reading: bool = False) -> T:
-        """Do `work` in one transaction, again where the cluster refused it for another one's sake."""
+        """Do `work` in one transaction, again where another one was quicker: now it sees what that one has written."""
 
         @db_api.wrap_db_retry(max_retries=10, retry_interval=0.05, inc_retry_interval=True, max_retry_interval=2,
-                              retry_on_deadlock=True, retry_on_disconnect=True, exception_checker=_busy)  # fmt: skip
+                              retry_on_deadlock=True, retry_on_disconnect=True, exception_checker=_lost)  # fmt: skip
         def once() -> T:
             with self.session(reading) as session:
                 return work(session)
@@ -105,9 +107,13 @@ FACADE_OPTIONS = ("connection", "connection_recycle_time", "max_pool_size", "max
                   "retry_interval", "mysql_sql_mode", "mysql_wsrep_sync_wait", "connection_parameters")  # fmt: skip
 
 
-def _busy(error: Exception) -> bool:
-    """SQLite's lock, waited for in vain, is the same as a deadlock elsewhere."""
-    return "database is locked" in str(error)
+def _lost(error: Exception) -> bool:
+    """A race with another transaction: it took the name, or changed the row, after this one had looked; or SQLite's lock was waited
+    for in vain, which is the same as a deadlock elsewhere."""
+    return isinstance(error, DBDuplicateEntry | StaleDataError) or "database is locked" in str(error)
+
+
+WRITES = "writes"
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -118,10 +124,18 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA busy_timeout=30000")
 
-    # Before oslo.db's own listener, which would begin a transaction that cannot wait for its lock later.
-    @event.listens_for(engine, "begin", insert=True)
+    # oslo.db's own listener comes first, whatever is asked for, and begins a transaction that cannot wait for its lock later. It leaves
+    # those alone that are marked.
+    @event.listens_for(engine, "engine_connect")
+    def taken(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("reading"):
+            connection.info.pop("in_transaction", None)
+        else:
+            connection.info["in_transaction"] = WRITES
+
+    @event.listens_for(engine, "begin")
     def begun(connection: sa.Connection) -> None:
-        if "in_transaction" not in connection.info and not connection.get_execution_options().get("reading"):
+        if connection.info.get("in_transaction") is WRITES:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             connection.info["in_transaction"] = True
 
@@ -160,6 +174,7 @@ def sync(engine: sa.Engine, folders: list[str]) -> dict[str, str | None]:
 
 def current(engine: sa.Engine, folders: list[str]) -> bool:
     """Whether the database is at the newest revision of each folder."""
+    engine = engine.execution_options(reading=True)
     names = sa.inspect(engine).get_table_names()
     for folder in folders:
         table = version_table(folder)

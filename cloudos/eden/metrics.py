@@ -16,6 +16,7 @@ from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Route
 
 MEDIA = CONTENT_TYPE_LATEST
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -30,9 +31,10 @@ class Metrics:
         self._service = service
 
     def request(self, route: Route, status: int, seconds: float) -> None:
-        """Count one request. Unknown paths are one route, so that nobody makes labels at will."""
-        self._requests.labels(self._service, route.verb, route.path, status).inc()
-        self._seconds.labels(self._service, route.verb, route.path).observe(seconds)
+        """Count one request. Unknown paths are one route, and unknown verbs one verb, so that nobody makes labels at will."""
+        verb = route.verb if route.verb in VERBS else "other"
+        self._requests.labels(self._service, verb, route.path, status).inc()
+        self._seconds.labels(self._service, verb, route.path).observe(seconds)
 
     def text(self, runtime: Runtime, session: Session) -> bytes:
         """All of it in Prometheus' text form; jobs and workers are counted in the database now."""

@@ -35,10 +35,14 @@ class Page:
         self._session, self._asked, self._model = session, asked, model
         self._order = self._parse(asked.get("sort") or default or next(iter(columns)), columns)
 
-    def of(self, statement: sa.Select) -> tuple[list[Any], str | None]:
-        """(the page's items, the marker of the next page or None). Raises BadRequest for a marker that is not there."""
+    def of(self, statement: sa.Select, among: sa.Select | None = None) -> tuple[list[Any], str | None]:
+        """(the page's items, the marker of the next page or None). Raises BadRequest for a marker that is not there.
+
+        among: what a marker may be: all that the caller sees, as an item may have left the list meanwhile, yet nothing of others.
+        """
         if marker := self._asked.get("marker"):
-            last = self._session.scalar(sa.select(self._model).where(self._model.id == marker))
+            seen = sa.select(self._model) if among is None else among
+            last = self._session.scalar(seen.where(self._model.id == marker))
             if last is None:
                 raise BadRequest(what="The query", errors=[{"pointer": "marker", "message": f"{marker} is no item; begin without marker"}])
             statement = statement.where(self._after(last))

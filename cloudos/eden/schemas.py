@@ -11,6 +11,8 @@ from jsonschema.exceptions import ValidationError
 from cloudos.eden.problems import BadRequest
 
 MOST_ERRORS = 20
+# Their messages name keys and lengths; all others repeat what was sent.
+TELLS_NO_VALUE = ("required", "additionalProperties", "minLength", "maxLength")
 
 
 class Schemas:
@@ -24,7 +26,8 @@ class Schemas:
         """Raise BadRequest with all places where the value is not as the schema wants it."""
         errors = sorted(self._validator(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
         if errors:
-            raise BadRequest(what=what, errors=[told(error) for error in errors[:MOST_ERRORS]])
+            shown = [_unsaid(error) if _is_secret(error, schema) else told(error) for error in errors[:MOST_ERRORS]]
+            raise BadRequest(what=what, errors=shown)
 
     def query(self, given: Iterable[tuple[str, str]], schemas: Mapping[str, dict], needs: Iterable[str] = ()) -> dict[str, Any]:
         """The parameters of a query in the types that their schemas name. Unknown, repeated, wrong and missing ones raise BadRequest."""
@@ -68,6 +71,21 @@ def told(error: ValidationError, name: str = "") -> dict[str, str]:
     """A schema's error in words: where, what is wrong, what is wanted."""
     pointer = name or "/" + "/".join(str(part) for part in error.absolute_path)
     return {"pointer": pointer, "message": _message(error)}
+
+
+def _is_secret(error: ValidationError, schema: dict) -> bool:
+    """Whether the place, or one above it, is written and never read."""
+    here: Any = schema
+    for part in error.absolute_path if error.validator not in TELLS_NO_VALUE else ():
+        here = (here.get("properties") or {}).get(part) or {}
+        if here.get("writeOnly"):
+            return True
+    return False
+
+
+def _unsaid(error: ValidationError) -> dict[str, str]:
+    """A secret's error, without what was sent: {pointer, message}."""
+    return {**told(error), "message": f"is not of the wanted {error.validator}: {_short(error.validator_value)}"}
 
 
 def _message(error: ValidationError) -> str:

@@ -39,7 +39,8 @@ class Route:
     role: the least role for it, or None for everybody, without a token. `policy` is the rule's name behind the colon.
     query: name -> schema; those in `needs` must be there. body: schema of a JSON body; `takes` names other media types, whose
     body reaches the handler as bytes. gives: media types of the answer. answer: schema of a JSON answer. matches: changes want
-    If-Match. also: other paths of the same. audited: None means every verb but GET. opened_by: a switch in [api] that drops the role.
+    If-Match. also: other paths of the same. audited: None means every verb but GET; False is a POST that only asks.
+    opened_by: a switch in [api] that drops the role.
     """
 
     verb: str
@@ -62,6 +63,11 @@ class Route:
     tag: str = "service"
     audited: bool | None = None
     opened_by: str | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it may change something: such requests are audited, others wait for no writer."""
+        return self.verb not in ("GET", "HEAD", "OPTIONS") if self.audited is None else self.audited
 
 
 @dataclass(frozen=True)

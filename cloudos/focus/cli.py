@@ -12,7 +12,7 @@ import click
 
 from cloudos.eden.commands import as_json, details, group, table, told
 from cloudos.eden.policy import SCOPES
-from cloudos.focus.client import Failure, Focus
+from cloudos.focus.client import Conflict, Focus
 from cloudos.focus.storing import TYPES
 from cloudos.tosca.archive import packed_directory
 
@@ -23,14 +23,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def found(service: Focus, name: str) -> tuple[dict[str, Any], int]:
     """(document, version number) that a name, name@version or id[@version] means."""
-    try:
-        one = service.resolve(name)
-    except Failure as failure:
-        identity, _, version = name.partition("@")
-        if failure.status != 404:
-            raise
-        one = service.document(identity)
-        return one, service.version(identity, version)["version"] if version else one["default_version"] or one["latest_version"]
+    one = service.resolve(name)
     return one, one["version"]["version"]
 
 
@@ -43,10 +36,10 @@ def media(path: Path) -> str:
 @focus.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", help="Without it, the file's name.")
-@click.option("--type", "kind", type=click.Choice(TYPES))
-@click.option("--scope", type=click.Choice(SCOPES), default="private-project", show_default=True)
-@click.option("--description")
-@click.option("--tag", multiple=True)
+@click.option("--type", "kind", type=click.Choice(TYPES), help="What it is; without it, as its content says.")
+@click.option("--scope", type=click.Choice(SCOPES), default="private-project", show_default=True, help="Who sees it.")
+@click.option("--description", help="What it is for.")
+@click.option("--tag", multiple=True, help="A word to find it by; may be given several times.")
 @click.option("--label", help="A name of the version, as 1.4.2.")
 @click.option("--comment", help="What is new in it.")
 @click.option("--reference", multiple=True, help="A document that it refers to; may be given several times.")
@@ -62,13 +55,18 @@ def store(service: Focus, file: Path, name: str | None, kind: str | None, as_jso
         facts[option] = list(facts[option])
     content, content_type = (packed_directory(file), ARCHIVE) if file.is_dir() else (file.read_bytes(), media(file))
     name = name or file.resolve().name
-    known = next((one for one in service.search(name=name) if one["scope"] == facts["scope"]), None)
-    if known:
-        version = service.add(known["id"], content, content_type, **{key: facts[key] for key in ("label", "comment", "reference")})
-        document = known["id"]
-    else:
+    try:
         made = service.store(content, content_type, name=name, type=kind, **facts)
         document, version = made["id"], made["version"]
+    except Conflict as taken:
+        # Which document has the name in that scope only the service knows: an administrator sees those of all.
+        if taken.code != "document.name_taken":
+            raise
+        document = taken.problem["document"]
+        version = service.add(document, content, content_type, **{key: facts[key] for key in ("label", "comment", "reference")})
+        about = {"type": kind, "description": facts["description"], "tags": facts["tag"]}
+        if changed := {key: value for key, value in about.items() if value}:
+            service.update(document, **changed)
     details({"id": document, "name": name, **version}, as_json)
     if not version["valid"]:
         _problems(service.validation(document, version["version"]))
@@ -77,10 +75,10 @@ def store(service: Focus, file: Path, name: str | None, kind: str | None, as_jso
 
 @focus.command()
 @click.argument("words", nargs=-1)
-@click.option("--tag", multiple=True)
-@click.option("--type", "kind", type=click.Choice(TYPES))
+@click.option("--tag", multiple=True, help="One of its tags; may be given several times, all must be there.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="What it is.")
 @click.option("--uses-type", help="A TOSCA type that the topology uses.")
-@click.option("--state", type=click.Choice(["draft", "published", "deprecated", "revoked"]))
+@click.option("--state", type=click.Choice(["draft", "published", "deprecated", "revoked"]), help="State of the newest version.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted.")
 @as_json
 @click.pass_obj
@@ -169,10 +167,10 @@ def uses(service: Focus, document: str, as_json: bool) -> None:
 
 @focus.command()
 @click.argument("document")
-@click.option("--name")
-@click.option("--type", type=click.Choice(TYPES))
-@click.option("--scope", type=click.Choice(SCOPES))
-@click.option("--description")
+@click.option("--name", help="Its new name.")
+@click.option("--type", type=click.Choice(TYPES), help="What it is.")
+@click.option("--scope", type=click.Choice(SCOPES), help="Who sees it.")
+@click.option("--description", help="What it is for.")
 @click.option("--tags", help="All tags, with commas between them.")
 @click.pass_obj
 @told
@@ -189,7 +187,7 @@ def update(service: Focus, document: str, tags: str | None, **metadata: str | No
 @focus.command()
 @click.argument("document")
 @click.argument("state", type=click.Choice(["published", "deprecated", "revoked"]))
-@click.option("--reason", default="")
+@click.option("--reason", default="", help="Why; importers of a deprecated version read it.")
 @click.pass_obj
 @told
 def state(service: Focus, document: str, state: str, reason: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from cloudos.eden.client import Client, Failure, local
+from cloudos.eden.client import Client, Conflict, Failure, local
 
-__all__ = ["Failure", "Focus", "local"]
+__all__ = ["Conflict", "Failure", "Focus", "local"]
 
 
 class Focus(Client):
@@ -21,7 +21,7 @@ class Focus(Client):
         return self.every("/v1/documents", "documents", **criteria)
 
     def resolve(self, name: str) -> dict[str, Any]:
-        """The document that name@version means, with that version as `version`. Raises NotFound."""
+        """The document that name@version or id@version means, with that version as `version`. Raises NotFound."""
         return self.get("/v1/resolve", name=name)
 
     def store(self, content: bytes, media: str = "application/yaml", **about: Any) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Focus(Client):
         return self.get(f"{_path(document, version)}/closure")["closure"]
 
     def csar(self, document: str, version: str | int, packing: str = "zip") -> bytes:
-        """A version and its imports as an archive, zip or tar."""
+        """A version and its imports as an archive, zip or tar. Raises Conflict for what does not go into one."""
         path = f"{_path(document, version)}/csar"
         return self.request("GET", path, query={"as": packing}, headers={"Accept": "*/*"}).content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,11 @@ from cloudos.eden.problems import NotFound
 from cloudos.eden.service import Answer
 from cloudos.focus import searching, storing
 from cloudos.focus.models import Document, Revision, Tag, TypeName
-from cloudos.focus.resolving import documents_named, parsed, revision
+from cloudos.focus.resolving import revision
 
 SORT = {"name": Document.name, "created_at": Document.created_at, "updated_at": Document.updated_at, "type": Document.type}
 LIST = "/v1/documents"
+PLAIN = re.compile(r"true|false|-?\d+(\.\d+)?", re.ASCII)
 
 
 def etag(document: Document) -> str:
@@ -32,7 +34,7 @@ def show(document: Document) -> dict[str, Any]:
     return {
         "id": document.id, "name": document.name, "type": document.type, "description": document.description, "scope": document.scope,
         "tags": [tag.name for tag in document.tags], "properties": document.properties, "default_version": document.default_version,
-        "latest_version": document.latest, "user_id": document.user_id, "project_id": document.project_id,
+        "latest_version": document.newest, "user_id": document.user_id, "project_id": document.project_id,
         "domain_id": document.domain_id, "created_at": shown(document.created_at), "updated_at": shown(document.updated_at),
         "deleted_at": shown(document.deleted_at), "links": [
             {"rel": "self", "href": f"{LIST}/{document.id}"}, {"rel": "versions", "href": f"{LIST}/{document.id}/versions"}],
@@ -114,10 +116,11 @@ def guessed(made: Revision) -> str:
 
 
 def get(call: Call) -> Answer:
-    """One document with its versions."""
+    """One document with its versions: the newest ones, where there are more than a page may hold."""
     document = find(call, deleted=bool(call.query.get("deleted")))
-    versions = call.session.scalars(_versions(document, bool(call.query.get("deleted"))))
-    return Answer({**show(document), "versions": [show_version(one) for one in versions]}, etag=etag(document))
+    newest = _versions(document, bool(call.query.get("deleted"))).order_by(None).order_by(Revision.version.desc())
+    versions = list(call.session.scalars(newest.limit(call.runtime.conf.api.max_page_limit)))
+    return Answer({**show(document), "versions": [show_version(one) for one in reversed(versions)]}, etag=etag(document))
 
 
 def _versions(document: Document, deleted: bool) -> sa.Select:
@@ -183,12 +186,9 @@ def uses(call: Call) -> dict:
 
 
 def resolve(call: Call) -> dict:
-    """What a name with or without version means for the caller."""
-    name, version = parsed(call.query["name"])
-    for document in documents_named(call.session, call.context, name):
-        if found := revision(call.session, document, version):
-            return {**show(document), "version": show_version(found)}
-    raise NotFound(what="document", id=call.query["name"], list=LIST)
+    """What a name or an id, with or without version, means for the caller."""
+    found = storing.referred(call.session, call.context, call.query["name"])
+    return {**show(found.document), "version": show_version(found)}
 
 
 def search(call: Call) -> dict:
@@ -208,10 +208,20 @@ def _criteria(call: Call) -> Iterator[Any]:
     for tag in query.get("tag", []):
         yield Document.id.in_(sa.select(Tag.document_id).where(Tag.name == tag))
     for pair in query.get("property", []):
-        key, _, value = pair.partition("=")
-        yield Document.properties[key].as_string() == value
+        yield _has_property(call.session, *pair.split("=", 1))
     for one in _of_versions(call.session, query):
         yield Document.id.in_(_versions_of(query).where(one))
+
+
+def _has_property(session: sa.orm.Session, key: str, text: str) -> sa.ColumnElement[bool]:
+    """The text may mean a string, or a number or boolean as JSON writes it."""
+    named = Document.properties[key].as_string() == text
+    if not PLAIN.fullmatch(text):
+        return named
+    path = f'$."{key}"'
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    written = Document.properties.op("->", return_type=sa.Text)(path) if sqlite else sa.func.json_extract(Document.properties, path)
+    return sa.or_(named, written == sa.literal(text, sa.Text))
 
 
 def _versions_of(query: Any) -> sa.Select:

@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from cloudos import tosca
 from cloudos.focus import words
-from cloudos.tosca.archive import open_archive
+from cloudos.tosca.archive import ArchiveLimits, open_archive
 from cloudos.tosca.model import Template, plain
 from cloudos.tosca.problems import Problems
 from cloudos.tosca.resolver import Location, Refused, Resolver, Tree
@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 LIMITS = Limits(size=16_000_000)
 CONTENT_TYPES = {"tosca": "application/yaml", "hot": "application/yaml", "yaml": "application/yaml", "json": "application/json",
                  "xml": "application/xml", "csar": "application/zip", "other": "application/octet-stream"}  # fmt: skip
+UNPACKED = ArchiveLimits(size=100_000_000)  # what is held in memory of one archive
 MOST_TEXT = 4_000_000  # characters that full text search looks into
 MOST_PROBLEMS = 500
 TEXTS = (".yaml", ".yml", ".json", ".meta", ".xml", ".md", ".txt", ".sh", ".py", ".j2")
@@ -133,11 +134,22 @@ def text_of(content: bytes, format: str) -> str | None:
 def files_of(content: bytes) -> dict[str, str | None]:
     """Name -> text of the files of an archive, None for those that are no text. Raises Refused."""
     with _File(content) as path:
-        tree = open_archive(path)
+        tree = open_archive(path, UNPACKED)
         found: dict[str, str | None] = {}
         for name in tree.names():
             found[name] = _text(tree.read(name, LIMITS.size)) if name.endswith(TEXTS) else None
         return found
+
+
+def unpacked(content: bytes) -> tuple[dict[str, bytes], str | None]:
+    """(name -> content of an archive's files, its entry definitions or None where these are not clear). Raises Refused for too much."""
+    with _File(content) as path:
+        tree = open_archive(path, UNPACKED)
+        files = {name: tree.read(name, UNPACKED.size) for name in tree.names()}
+        try:
+            return files, tree.entry()
+        except Refused:
+            return files, None
 
 
 def judge(content: bytes, format: str, name: str, resolver: Resolver) -> Judgement:

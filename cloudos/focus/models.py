@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from cloudos.eden.db import Base, Blob, Exact, Id, LongText, Moment, now
 from cloudos.eden.models import Owned, new_id
@@ -125,3 +125,10 @@ class Use(Base):
     user_id: Mapped[str] = mapped_column(sa.String(64))
     project_id: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+
+
+# `latest` numbers versions and never goes back; this is the newest that has no tombstone.
+Document.newest = column_property(
+    sa.select(sa.func.max(Revision.version)).where(Revision.document_id == Document.id, Revision.deleted_at.is_(None))
+    .correlate_except(Revision).scalar_subquery()
+)  # fmt: skip

@@ -93,10 +93,11 @@ def _scope(text: str | None) -> str:
 
 def _record(call: Call, document: Document) -> dict:
     kept = sa.select(Revision).where(Revision.document_id == document.id, Revision.deleted_at.is_(None)).order_by(Revision.version)
+    versions = [{"version": one.version, "size": one.size, "content_type": one.content_type} for one in call.session.scalars(kept)]
+    newest = versions[-1]["version"] if versions else None
     return {
         "id": document.id, "name": document.name, "type": document.type, "scope": BACK[document.scope], "properties": document.properties,
-        "versions": [{"version": one.version, "size": one.size, "content_type": one.content_type} for one in call.session.scalars(kept)],
-        "default_version": document.default_version or document.latest, "created_at": shown(document.created_at),
+        "versions": versions, "default_version": document.default_version or newest, "created_at": shown(document.created_at),
         "updated_at": shown(document.updated_at), "user_id": document.user_id, "project_id": document.project_id,
         "domain_id": document.domain_id, "uri": f"/1/document_list/{document.id}",
     }  # fmt: skip

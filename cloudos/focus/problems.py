@@ -9,7 +9,8 @@ class NameTaken(Conflict):
     """Another document of that scope has the name."""
 
     code = "document.name_taken"
-    text = "A document named {name} is in scope {scope} already; choose another name, or store a new version of it."
+    text = ("A document named {name} is in scope {scope} already; choose another name, or store a new version of it: "
+            "POST /v1/documents/{document}/versions.")  # fmt: skip
 
 
 class InUse(Conflict):
@@ -52,6 +53,13 @@ class NotComparable(Conflict):
 
     code = "diff.not_comparable"
     text = "{what} cannot be compared by structure: {reason}; form=text compares its lines."
+
+
+class NotPackable(Conflict):
+    """What does not go into a CSAR."""
+
+    code = "csar.impossible"
+    text = "{what} does not become an archive: {reason}. GET {content} gives it as it is."
 
 
 class UnsafeContent(BadRequest):

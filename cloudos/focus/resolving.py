@@ -92,7 +92,8 @@ class FocusImports:
         for document in documents_named(self._session, self._context, name):
             if found := revision(self._session, document, version):
                 return found
-            raise Refused("import.missing", f"document {name} has no version {version}", "GET its versions, and name one of these.")
+            missing = f"has no version {version}" if version else "has no version any more"
+            raise Refused("import.missing", f"document {name} {missing}", "GET its versions, and name one of these.")
         if "://" in url:
             mend = f"Store what is there as a document named {name}; nothing is fetched."
             raise Refused("import.network", f"{url} is an address and no document of Focus", mend)

@@ -102,7 +102,7 @@ ROUTES = (
           answer=REPORT, **V),
     Route("GET", f"{VERSION}/closure", versions.closure, "version:closure", "All that it needs, with digests", answer=OBJECT, **V),
     Route("GET", f"{VERSION}/csar", versions.archive, "version:csar", "It and its imports as one archive",
-          query={"as": {"type": "string", "enum": list(MEDIA)}}, gives=ANY, **V),
+          query={"as": {"type": "string", "enum": list(MEDIA)}, **REVOKED}, gives=ANY, **V),
     Route("POST", f"{VERSION}/revert", versions.revert, "version:create", "Its content as a new version", "member",
           status=201, answer=FOUND,
           matches=True, **V),

@@ -45,8 +45,8 @@ def named(session: Session, document: Document, name: str, scope: str) -> None:
     """Give a document a name and a scope. Raises NameTaken."""
     space = space_of(scope, document.user_id, document.project_id)
     taken = sa.select(Document.id).where(Document.space == space, Document.name == name, Document.live.is_(True))
-    if session.scalar(taken.where(Document.id != (document.id or ""))):
-        raise NameTaken(name=name, scope=scope)
+    if other := session.scalar(taken.where(Document.id != (document.id or ""))):
+        raise NameTaken(name=name, scope=scope, document=other)
     document.name, document.scope, document.space = name, scope, space
 
 
@@ -57,9 +57,14 @@ def tagged(document: Document, tags: list[str]) -> None:
 
 
 def add_revision(session: Session, context: RequestContext, judges: Judges, document: Document, upload: Upload) -> tuple[Revision, bool]:
-    """(the new revision, True), or the newest with False where it has the same content. Raises UnsafeContent, BadRequest."""
+    """(the new revision, True), or the newest with False where it has the same content. Raises UnsafeContent, BadRequest.
+
+    A draft that was wrong is judged anew then: what it imports may be there by now.
+    """
     newest = session.scalar(sa.select(Revision).where(Revision.document_id == document.id, Revision.version == document.latest))
     if newest is not None and newest.sha256 == upload.sha256 and newest.deleted_at is None:
+        if newest.state == "draft" and not newest.valid:
+            judge_again(session, context, judges, newest, upload.content)
         return newest, False
     if upload.label and session.scalar(sa.select(Revision.id).where(Revision.document_id == document.id, Revision.label == upload.label)):
         raise BadRequest(what="The label", errors=[{"pointer": "label", "message": f"{upload.label} is a version already; choose another"}])
@@ -138,16 +143,15 @@ def users_of(session: Session, context: RequestContext, versions: list[Revision]
     own = {one.document_id for one in versions}
     statement = (
         sa.select(Link, Revision, Document).join(Revision, Link.revision_id == Revision.id)
-        .join(Document, Document.id == Revision.document_id)
+        .join(Document, Document.id == Revision.document_id).add_columns(visible(Document, context))
         .where(Link.target_id.in_(ids), Revision.deleted_at.is_(None), Document.live.is_(True))
     )  # fmt: skip
-    seen = set(session.scalars(sa.select(Document.id).where(visible(Document, context))))
     found: list[dict[str, Any]] = []
     hidden = 0
-    for link, user, document in session.execute(statement):
+    for link, user, document, seen in session.execute(statement):
         if document.id in own and len(own) == 1 and user.id in ids:
             continue
-        if document.id in seen:
+        if seen:
             found.append({"kind": link.kind, "name": shown(user), "document": document.id, "version": user.version})
         else:
             hidden += 1

@@ -16,6 +16,7 @@ from cloudos.focus.documents import LIST, etag, find, keep, show_version, upload
 from cloudos.focus.models import Content, Document, Revision, Use
 from cloudos.focus.problems import NotComparable, NotPublishable, NotText, Revoked, StateRefused
 from cloudos.focus.resolving import FocusImports, revision, shown
+from cloudos.tosca.resolver import Refused
 
 NEXT = {"draft": ("published",), "published": ("deprecated", "revoked"), "deprecated": ("published", "revoked"), "revoked": ()}
 
@@ -81,10 +82,15 @@ def content(call: Call) -> Answer:
     return sent(call, found)
 
 
-def sent(call: Call, found: Revision) -> Answer:
-    """The bytes of a version; revoked ones only to those who ask for them."""
+def demand_given(call: Call, found: Revision) -> None:
+    """Raise Revoked for what is revoked, unless the caller asks for that."""
     if found.state == "revoked" and not call.query.get("revoked"):
         raise Revoked(what=shown(found), reason=found.reason, list=f"{LIST}/{found.document_id}/versions")
+
+
+def sent(call: Call, found: Revision) -> Answer:
+    """The bytes of a version; revoked ones only to those who ask for them."""
+    demand_given(call, found)
     digest = base64.b64encode(bytes.fromhex(found.sha256)).decode()
     # Somebody's content is not shown as a page of this service.
     headers = {"Repr-Digest": f"sha-256=:{digest}:", "X-Focus-Version": str(found.version), "X-Focus-State": found.state,
@@ -150,6 +156,7 @@ def closure(call: Call) -> dict:
 def archive(call: Call) -> Answer:
     """A version with all that it imports as one CSAR, zip or tar."""
     _, found = pair(call)
+    demand_given(call, found)
     kind = call.query.get("as", "zip")
     data = csar.packed(found, lambda one: data_of(call, one), kind)
     name = f"{found.document.id}-{found.version}.{'csar' if kind == 'zip' else 'tar.gz'}"
@@ -211,7 +218,10 @@ def diff(call: Call) -> dict:
 
 def _lines(call: Call, one: Revision, two: Revision) -> str:
     if one.format == two.format == "csar":
-        files = [judging.files_of(data_of(call, found)) for found in (one, two)]
+        try:
+            files = [judging.files_of(data_of(call, found)) for found in (one, two)]
+        except Refused as refused:
+            raise NotText(what=f"{shown(one)} or {shown(two)} ({refused.message})") from refused
         return difference.files(*files, shown(one), shown(two))
     texts = []
     for found in (one, two):

@@ -73,13 +73,13 @@ class Binder:
     def __init__(self, session: Session, context: Any, dictionary: Dictionary, stale: datetime.timedelta):
         self._session, self._context, self._dictionary, self._stale = session, context, dictionary, stale
 
-    def match(self, request: Mapping[str, Any], but: str | None = None) -> Outcome:
-        """Match all requirements and choose; nothing is written. `but`: a binding whose claims do not count."""
+    def match(self, request: Mapping[str, Any], reserving: bool = False) -> Outcome:
+        """Match all requirements and choose; nothing is written. reserving: what is chosen is claimed in this transaction."""
         policy = request.get("policy") or {}
         matcher = Matcher(self._session, self._context, self._dictionary, policy, self._stale)
         wanted = [matching.wanted(one, self._dictionary) for one in request["requirements"]]
         matches = {one.id: matcher.match(one) for one in wanted}
-        pools, held = matching.claimed(self._session, now(), but)
+        pools, held = matching.claimed(self._session, now(), reserving)
         items = [self._item(one, matches[one.id], held) for one in wanted]
         left = {id_: _left(pool, pools.get(id_, {})) for id_, pool in matcher.pools.items()}
         try:
@@ -92,7 +92,7 @@ class Binder:
         """Match, choose, and claim what was chosen until it is committed, released or `seconds` are over."""
         # The pools' rows are what concurrent reservations wait for, so that two never take the same last piece.
         self._session.execute(sa.select(Pool.id).order_by(Pool.id).with_for_update()).all()
-        outcome = self.match(request)
+        outcome = self.match(request, reserving=True)
         if outcome.choice is None:
             return outcome, None
         ends = now() + datetime.timedelta(seconds=seconds)

@@ -71,8 +71,8 @@ def load(service: Graffiti, source: str, path: Path | None, scope: str, dry_run:
 @command(
     graffiti,
     click.option("--kind", help="capability, resource, requirement or property."),
-    click.option("--namespace"),
-    click.option("--q"),
+    click.option("--namespace", help="Only those of this one."),
+    click.option("--q", help="A part of the name."),
     as_json,
 )
 def types(service: Graffiti, as_json: bool, **query: Any) -> None:
@@ -80,7 +80,12 @@ def types(service: Graffiti, as_json: bool, **query: Any) -> None:
     table(service.types(**query), ["kind", "full_name", "derived_from", "description"], as_json)
 
 
-@command(graffiti, click.argument("name"), click.option("--kind", default="capability", show_default=True), as_json)
+@command(
+    graffiti,
+    click.argument("name"),
+    click.option("--kind", default="capability", show_default=True, help="capability, resource, requirement or property."),
+    as_json,
+)
 def type_(service: Graffiti, name: str, kind: str, as_json: bool) -> None:
     """Show a type with all its properties and where each comes from."""
     found = service.type(name, kind)
@@ -127,6 +132,32 @@ def add(service: Graffiti, name: str, from_cloud: str, country: str | None, pric
     click.echo(f"{made['id']}  {made['name']}  {made['region_id'] or ''}")
 
 
+@command(pool, click.argument("name"), as_json)
+def show(service: Graffiti, name: str, as_json: bool) -> None:
+    """Show a pool with its quotas; its secret is shown to nobody."""
+    details(service.pool(name), as_json)
+
+
+@command(
+    pool,
+    click.argument("name"),
+    click.option("--rename", help="Its new name."),
+    click.option("--state", type=click.Choice(["active", "inactive"]), help="inactive: nothing new is bound to it."),
+    click.option("--from-cloud", help="Entry of clouds.yaml with the account that it has from now on, as after a change of the password."),
+    click.option("--country", help="Where it is, for data residency."),
+    click.option("--prices", type=click.File(), help="YAML: name of flavor -> price an hour; they count from the next discovery on."),
+)
+def update(service: Graffiti, name: str, rename: str | None, from_cloud: str | None, prices: Any, **given: str | None) -> None:
+    """Change a pool; a new log-in is tried first. The password may also come from GRAFFITI_POOL_PASSWORD."""
+    changes: dict[str, Any] = {key: value for key, value in {"name": rename, **given}.items() if value}
+    changes |= _of_cloud(from_cloud) if from_cloud else {}
+    changes |= {"prices": yaml.safe_load(prices)} if prices else {}
+    if not changes:
+        raise click.UsageError("Name what to change: --rename, --state, --from-cloud, --country or --prices.")
+    made = service.update_pool(service.pool(name)["id"], **changes)
+    click.echo(f"{made['id']}  {made['name']}  {made['state']}")
+
+
 @command(pool, click.argument("name"))
 def delete(service: Graffiti, name: str) -> None:
     """Mark a pool as deleted: nothing new is bound to it, what is there can be taken down."""
@@ -147,8 +178,10 @@ def discover(service: Graffiti, pool: str, kinds: tuple[str, ...], no_wait: bool
 
 
 @command(
-    graffiti, click.argument("text", required=False), click.option("--type", "type_"), click.option("--capability"), click.option("--pool"),
-    click.option("--filter", "filter_", help="TOSCA's node_filter, in YAML."), click.option("--tag", "tags", multiple=True),
+    graffiti, click.argument("text", required=False), click.option("--type", "type_", help="Resource type, as OS::Nova::Flavor."),
+    click.option("--capability", help="Capability type; those that derive from it count."),
+    click.option("--pool", help="Name or id of a pool."), click.option("--filter", "filter_", help="TOSCA's node_filter, in YAML."),
+    click.option("--tag", "tags", multiple=True, help="May be given several times; all must be there."),
     click.option("--vanished", is_flag=True, help="Show also what is gone."), as_json,
 )  # fmt: skip
 def search(
@@ -159,6 +192,31 @@ def search(
             "pool": service.pool(pool)["id"] if pool else None}  # fmt: skip
     found = service.search(**{key: value for key, value in body.items() if value})
     table(found, ["id", "type", "name", "region", "zone", "health", "price"], as_json)
+
+
+@graffiti.group("resource", help="Resources: one of them; those that are published by hand.")
+def resource() -> None:
+    """The group of a resource's commands."""
+
+
+@command(resource, click.argument("id_", metavar="ID"), as_json)
+def show_(service: Graffiti, id_: str, as_json: bool) -> None:
+    """Show a resource with its capabilities."""
+    details(service.resource(id_), as_json)
+
+
+@command(resource, click.argument("file", type=click.File()), click.option("--replace", metavar="ID", help="The published one that it is."))
+def publish(service: Graffiti, file: Any, replace: str | None) -> None:
+    """Publish a resource: a YAML file with name, type, capabilities, properties, tags, price ... as POST /v1/resources takes them."""
+    body = _yaml(file.read())
+    made = service.update_resource(replace, body) if replace else service.publish(body)
+    click.echo(f"{made['id']}  {made['type']}  {made['name']}")
+
+
+@command(resource, click.argument("id_", metavar="ID"))
+def delete_(service: Graffiti, id_: str) -> None:
+    """Delete a resource that was published, or has vanished."""
+    service.delete_resource(id_)
 
 
 _REQUEST = (
@@ -236,6 +294,20 @@ def bindings(service: Graffiti, as_json: bool) -> None:
 
 
 @command(graffiti, click.argument("binding"))
+def commit(service: Graffiti, binding: str) -> None:
+    """Keep what a binding holds: it is provisioned, and expires no more."""
+    click.echo(f"{binding}  {service.commit(binding)['state']}")
+
+
+@command(graffiti, click.argument("binding"))
+def rebind(service: Graffiti, binding: str) -> None:
+    """Choose again for a binding; prints the new one, and what is another than before."""
+    made = service.rebind(binding)
+    click.echo(f"{made['id']}, reserved until {made['expires_at']}")
+    table(made["changes"], ["requirement", "before", "after"])
+
+
+@command(graffiti, click.argument("binding"))
 def release(service: Graffiti, binding: str) -> None:
     """Give back what a binding holds."""
     service.release(binding)
@@ -298,8 +370,12 @@ def _yaml(text: str) -> Any:
 def _of_cloud(name: str) -> dict[str, Any]:
     """A pool's body from an entry of clouds.yaml."""
     from openstack.config import OpenStackConfig  # takes a while, and only this needs it
+    from openstack.exceptions import ConfigException
 
-    region = OpenStackConfig().get_one(cloud=name)
+    try:
+        region = OpenStackConfig().get_one(cloud=name)
+    except ConfigException as error:
+        raise click.UsageError(f"{error} Name an entry of clouds.yaml; `openstack config show` tells which file is read.") from error
     auth = region.config["auth"]
     password = os.environ.get("GRAFFITI_POOL_PASSWORD") or auth.get("password")
     if not password or not auth.get("username"):

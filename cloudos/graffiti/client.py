@@ -45,13 +45,9 @@ class Graffiti(Client):
         return self.every("/v1/types", "types", **query)
 
     def type(self, reference: str, kind: str = "capability") -> dict[str, Any]:
-        """A type by its id, its name or its full name, with derived properties. Raises LookupError."""
-        namespace, _, name = reference.rpartition("/")
-        found = list(self.types(kind=kind, name=name, namespace=namespace or None))
-        if len(found) != 1:
-            names = ", ".join(one["full_name"] for one in found)
-            raise LookupError(f"{len(found)} {kind} types are called {reference}" + (f"; say which: {names}" if found else ""))
-        return self.get(f"/v1/types/{found[0]['id']}")
+        """A type by its full name, name or alias, as templates refer to it, with derived properties. Raises Failure."""
+        found = next(self.types(kind=kind, reference=reference))
+        return self.get(f"/v1/types/{found['id']}")
 
     def keys(self, resource_type: str) -> list[dict[str, Any]]:
         """Which properties a resource of a type may carry, with which key."""
@@ -72,6 +68,10 @@ class Graffiti(Client):
     def add_pool(self, body: dict[str, Any]) -> dict[str, Any]:
         """Register a pool; its log-in is tried first."""
         return self.request("POST", "/v1/resource_pools", body=body).json()
+
+    def update_pool(self, pool: str, **changes: Any) -> dict[str, Any]:
+        """Change a pool: name, state, country, prices, login, secret ...; a new log-in is tried first. Raises Conflict."""
+        return self._change(f"/v1/resource_pools/{quote(pool, safe='')}", changes)
 
     def delete_pool(self, pool: str) -> None:
         """Mark a pool as deleted."""
@@ -94,9 +94,21 @@ class Graffiti(Client):
                 return
             asked["marker"] = page["next_marker"]
 
+    def resource(self, resource: str) -> dict[str, Any]:
+        """One resource."""
+        return self.get(f"/v1/resources/{quote(resource, safe='')}")
+
     def publish(self, body: dict[str, Any]) -> dict[str, Any]:
         """Publish a resource by hand."""
         return self.request("POST", "/v1/resources", body=body).json()
+
+    def update_resource(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Publish it anew: `body` takes the place of what it was. Raises Conflict."""
+        return self._change(f"/v1/resources/{quote(resource, safe='')}", body)
+
+    def delete_resource(self, resource: str) -> None:
+        """Delete what was published, or has vanished. Raises Conflict where it is bound."""
+        self.request("DELETE", f"/v1/resources/{quote(resource, safe='')}")
 
     def match(self, request: dict[str, Any]) -> dict[str, Any]:
         """Candidates, reasons and a choice; nothing is kept."""
@@ -113,6 +125,10 @@ class Graffiti(Client):
     def commit(self, binding: str) -> dict[str, Any]:
         """What was reserved is provisioned."""
         return self.request("POST", f"/v1/bindings/{quote(binding, safe='')}/commit").json()
+
+    def rebind(self, binding: str) -> dict[str, Any]:
+        """Choose again, as if what the binding holds were free; the new binding, with `changes`. Raises Conflict."""
+        return self.request("POST", f"/v1/bindings/{quote(binding, safe='')}/rebind").json()
 
     def release(self, binding: str) -> None:
         """Give back what a binding holds."""
@@ -138,6 +154,12 @@ class Graffiti(Client):
     def drift(self, binding: str) -> dict[str, Any]:
         """What differs between what was bound and what is there."""
         return self.get(f"/v1/bindings/{quote(binding, safe='')}/drift")
+
+
+    def _change(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change what is there now."""
+        tag = self.request("GET", path).headers["ETag"]
+        return self.request("PUT", path, body=body, headers={"If-Match": tag}).json()
 
 
 def _some(body: dict[str, Any]) -> dict[str, Any]:

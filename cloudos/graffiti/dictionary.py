@@ -43,9 +43,11 @@ class Dictionaries:
         self._kept: dict[tuple, Dictionary] = {}
         self._lock = threading.Lock()
 
-    def of(self, session: Session, context: Any) -> Dictionary:
-        """The dictionary as the caller sees it: a project's namespaces hide public ones of the same name."""
+    def of(self, session: Session, context: Any, row: StoredNamespace | None = None) -> Dictionary:
+        """The dictionary as the caller sees it: a project's namespaces hide public ones of the same name, but never `row`."""
         rows = seen(session, context)
+        if row is not None:
+            rows = sorted([*(one for one in rows if one.name != row.name), row], key=lambda one: one.name)
         key = (edition(session), *(row.id for row in rows))
         with self._lock:
             found = self._kept.get(key)

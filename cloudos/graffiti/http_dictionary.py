@@ -118,9 +118,18 @@ def list_types(call: Call) -> dict[str, Any]:
     for name, column in (("kind", StoredType.kind), ("namespace", StoredNamespace.name), ("name", StoredType.name)):
         if name in call.query:
             statement = statement.where(column == call.query[name])
+    if "reference" in call.query:
+        statement = statement.where(_referred(call))
     if "q" in call.query:
         statement = statement.where(sa.func.lower(StoredType.name).contains(call.query["q"].lower(), autoescape=True))
     return call.page("types", statement, TYPE_SORT, StoredType, show_type)
+
+
+def _referred(call: Call) -> sa.ColumnElement[bool]:
+    """What a reference means for the caller, as templates write it: a full name, a name or an alias. Raises TypeUnknown."""
+    one = type_of(known(call), call.query["reference"], call.query.get("kind", "capability"))
+    row = next(row for row in dictionary.seen(call.session, call.context) if row.name == one.namespace)
+    return sa.and_(StoredType.namespace_id == row.id, StoredType.kind == one.kind, StoredType.name == one.name)
 
 
 def list_capability_types(call: Call) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def keys(call: Call) -> dict[str, Any]:
 def known_of(call: Call, row: StoredNamespace) -> Dictionary:
     """The dictionary in which a namespace's types mean what they do for its owner."""
     owner = RequestContext(user_id=row.user_id, project_id=row.project_id, roles=["reader"])
-    return call.runtime.extra.dictionaries.of(call.session, owner)
+    return call.runtime.extra.dictionaries.of(call.session, owner, row)
 
 
 def type_of(of: Dictionary, reference: str, kind: str = "capability") -> Type:
@@ -213,7 +222,7 @@ def _load(call: Call, batch: Batch, scope: str, row: StoredNamespace | None = No
         owner = {"user_id": row.user_id, "project_id": row.project_id, "domain_id": row.domain_id}
     call.guard.demand(CHANGE, {"scope": scope, "user_id": owner["user_id"], "project_id": owner["project_id"]})
     _demand_names(call, batch, scope, context)
-    of = call.runtime.extra.dictionaries.of(call.session, context)
+    of = call.runtime.extra.dictionaries.of(call.session, context, row)
     try:
         changes = dictionary.load(call.session, of, batch, owner, scope, context, dry)
     except Mistakes as error:

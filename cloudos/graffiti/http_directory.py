@@ -11,7 +11,7 @@ from cloudos.eden import paging
 from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
 from cloudos.eden.jobs.routes import accepted
-from cloudos.eden.problems import Conflict
+from cloudos.eden.problems import BadRequest, Conflict
 from cloudos.eden.service import Answer
 from cloudos.graffiti import directory, index
 from cloudos.graffiti.conditions import Unreadable
@@ -114,9 +114,22 @@ def discover(call: Call) -> Answer:
     call.change(pool)
     if pool.state != "active":
         raise PoolUnusable(pool=pool.id, state=pool.state, next="only active pools are discovered")
-    body = {"pool": pool.id, "kinds": (call.body or {}).get("kinds")}
+    kinds = (call.body or {}).get("kinds")
+    if kinds:
+        _demand_kinds(call, pool, kinds)
+    body = {"pool": pool.id, "kinds": kinds}
     job = call.submit("graffiti.discover", f"Discover {pool.name}", body, f"{POOLS}/{pool.id}")
     return accepted(call, job)
+
+
+def _demand_kinds(call: Call, pool: Pool, kinds: list[str]) -> None:
+    try:
+        there = call.runtime.extra.driver(pool).kinds
+    except DriverError as error:
+        raise DriverFailed(reason=str(error)) from error
+    if unknown := [kind for kind in kinds if kind not in there]:
+        message = f"{', '.join(unknown)}: pools of type {pool.type} have {', '.join(there)}"
+        raise BadRequest(what="The body", errors=[{"pointer": "/kinds", "message": message}])
 
 
 def token(call: Call) -> dict[str, Any]:
@@ -152,7 +165,7 @@ def search(call: Call) -> dict[str, Any]:
     asked = {key: call.body[key] for key in ("limit", "marker", "sort") if key in call.body}
     call.query = {**call.query, **asked}
     page = paging.Page(call.session, call.runtime.conf, call.query, RESOURCE_SORT, Resource)
-    items, following = page.of(found.statement())
+    items, following = page.of(found.statement(), call.visible(Resource))
     return {"resources": [show_resource(call, one) for one in items], "next_marker": following, "total": found.total(call.session),
             "facets": found.facets(call.session, call.body.get("facets") or ())}  # fmt: skip
 
@@ -171,7 +184,7 @@ def get_resource(call: Call) -> Answer:
 
 
 def update_resource(call: Call) -> Answer:
-    """What was published; what was discovered is as its provider says, but for tags and price."""
+    """What was published; what was discovered is as its provider says."""
     one = call.find(Resource, call.path["id"], "resource", RESOURCES)
     call.change(one, _tag(one))
     if one.source != "published":

@@ -254,16 +254,22 @@ class Matcher:
         return reasons
 
 
-def claimed(session: Session, moment: datetime.datetime, but: str | None = None) -> tuple[dict[str, Counter], Counter]:
-    """What bindings hold: pool -> quota class -> amount, and resource -> uses. `but`: a binding that does not count."""
+def claimed(session: Session, moment: datetime.datetime, reserving: bool = False) -> tuple[dict[str, Counter], Counter]:
+    """What bindings hold: pool -> quota class -> amount, and resource -> uses.
+
+    reserving: as of now, and so until this transaction ends; otherwise MariaDB tells what was there when the transaction began to read,
+    before it waited for another one that reserves.
+    """
     alive = sa.or_(Claim.expires_at.is_(None), Claim.expires_at > moment)
+    of = (Claim.pool_id, Claim.resource_id, Claim.of)
+    statement = sa.select(*of, sa.func.sum(Claim.amount)).where(alive).group_by(*of)
     pools: dict[str, Counter] = defaultdict(Counter)
     held: Counter = Counter()
-    for one in session.scalars(sa.select(Claim).where(alive, Claim.binding_id != (but or ""))):
-        if one.resource_id:
-            held[one.resource_id] += one.amount
+    for pool, resource, name, amount in session.execute(statement.with_for_update(read=True) if reserving else statement):
+        if resource:
+            held[resource] += amount
         else:
-            pools[one.pool_id or ""][one.of] += one.amount
+            pools[pool or ""][name] += amount
     return pools, held
 
 

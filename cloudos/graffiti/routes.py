@@ -132,7 +132,9 @@ MATCH = {"requirements": {"type": "array", "items": REQUIREMENT, "maxItems": bin
 BIND = {**MATCH, "name": NAME, "scope": SCOPE, "seconds": {"type": "integer", "minimum": 1, "maximum": 31536000}}
 POOL_QUERY = {**paging.query(directory.POOL_SORT), "state": {"type": "string", "enum": ["active", "inactive", "deleted", "all"]},
               "region_id": NAME, "type": NAME}  # fmt: skip
-TYPE_QUERY = {**paging.query(dictionary.TYPE_SORT), "namespace": NAME, "name": NAME, "q": NAME}
+REFERENCE = {**NAME, "description": "What templates write: a full name, a name or an alias, of a type of `kind`, or else a capability."}
+TYPE_QUERY = {**paging.query(dictionary.TYPE_SORT), "namespace": NAME, "name": NAME, "reference": REFERENCE,
+              "q": {**NAME, "description": "A part of the name."}}  # fmt: skip
 RESOURCE_QUERY = {**paging.query(directory.RESOURCE_SORT), "type": NAME, "capability": NAME, "pool": NAME, "region": NAME, "zone": NAME,
                   "provider": NAME, "health": NAME, "source": NAME, "text": WORD, "tag": TAG, "vanished": {"type": "boolean"}}  # fmt: skip
 SCHEMAS = {name: {"type": "object"} for name in ("Namespace", "Type", "Pool", "Resource", "Binding", "Match")}

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cloudos.eden import config, policy
 from cloudos.eden import routes as common
 from cloudos.eden.app import complete
+from cloudos.eden.db import now
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Service, Work
 from cloudos.graffiti import index, pools
@@ -31,6 +32,11 @@ def _count(model: Any, *where: Any) -> Callable[[Session, str], int]:
 def _types(session: Session, project: str) -> int:
     statement = sa.select(sa.func.count()).select_from(StoredType).join(StoredNamespace).where(StoredNamespace.project_id == project)
     return session.scalar(statement) or 0
+
+
+def _bindings(session: Session, project: str) -> int:
+    held = sa.or_(Binding.state == "committed", sa.and_(Binding.state == "reserved", Binding.expires_at > now()))
+    return _count(Binding, held)(session, project)
 
 
 def start(runtime: Runtime) -> pools.Tools:
@@ -57,7 +63,7 @@ SERVICE = Service(
         "namespaces": Quota(100, _count(StoredNamespace), "Namespaces."), "types": Quota(10000, _types, "Types."),
         "resource_pools": Quota(50, _count(Pool, Pool.state != "deleted"), "Resource pools."),
         "resources": Quota(10000, _count(Resource, Resource.source == "published"), "Published resources."),
-        "bindings": Quota(1000, _count(Binding, Binding.state.in_(("reserved", "committed"))), "Bindings that are not released."),
+        "bindings": Quota(1000, _bindings, "Bindings that are committed, or reserved and not expired."),
     },
 )  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Binding over HTTP: reasons, joint feasibility, reservations, templates, profiles, drift."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -80,6 +82,23 @@ def test_reservations_expire(served, ann, pool):
     assert ann.get(made.headers["Location"]).json()["state"] == "expired"
     assert ann.post(f"{made.headers['Location']}/commit").json()["code"] == "binding.over"
     assert ann.post("/v1/match", json={"requirements": [flavor("10 GB", count=2)]}).json()["bound"]
+    assert ann.get("/v1/quotas").json()["quotas"]["bindings"]["used"] == 0
+
+
+def test_of_many_who_reserve_the_last_piece_at_once_one_gets_it(served, ann):
+    body = {"name": "ip", "type": "Address", "scope": "public-project", "capacity": {"uses": 1},
+            "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}  # fmt: skip
+    pool = ann.post("/v1/resource_pools", json=graffiti.POOL).json()["id"]
+    ann.post("/v1/resources", json={**body, "pool": pool})
+    wanted = {"requirements": [{"id": "a", "capability": "tosca:Attachment"}], "scope": "public-project"}
+    together = threading.Barrier(4)
+
+    def reserve(_):
+        together.wait()
+        return served.as_("ann", "p1", "architect").post("/v1/bindings", json=wanted).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(reserve, range(4))) == [201, 409, 409, 409]
 
 
 def test_what_has_a_capacity_is_given_out_that_often(ann):

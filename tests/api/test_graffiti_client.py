@@ -87,6 +87,8 @@ def test_bind_writes_the_profile_and_verify_compares(run, served, ann, tmp_path)
 
 @pytest.mark.parametrize("arguments, words", [
     (["keys", "OS::Nova::Flavor"], "key  target"), (["search", "debi"], "debian-12"), (["type", "Flavor"], "mem_size"),
+    (["type", "tosca:Compute"], "mem_size"),
+    (["type", "os-traits/HW_CPU_X86_AVX2"], "os-traits/HW_CPU_X86"), (["pool", "show", "east"], "provider_url"),
     (["pool", "list"], "east"), (["load", "os-resource-classes", "--dry-run"], "23 new, 0 changed, 0 the same (dry run)"),
     (["search", "--capability", "tosca:Compute", "--filter", "{capabilities: {host: {properties: {num_cpus: 8}}}}"], "m1.large"),
 ])  # fmt: skip
@@ -96,9 +98,44 @@ def test_commands_show_what_there_is(run, arguments, words):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["type", "Nonsense"], "0 capability types are called Nonsense"), (["discover", "west"], "0 pools are called west"),
+    (["type", "Nonsense"], "Nonsense is not a capability type"), (["discover", "west"], "0 pools are called west"),
+    (["discover", "east", "--kind", "flavours"], "have flavors, images, networks"), (["resource", "show", "nope"], "No resource nope"),
     (["load", "metadefs"], "source metadefs needs a directory"), (["search", "--capability", "Comput"], "is not a capability type"),
 ])  # fmt: skip
 def test_commands_end_with_the_reason(run, arguments, words):
     ended = run(*arguments)
     assert ended.exit_code == 1 and words in ended.output, ended.output
+
+
+def test_a_pool_is_changed_and_its_password_is_tried(run, served, ann, monkeypatch):
+    assert run("pool", "update", "east", "--state", "inactive", "--rename", "west").exit_code == 0
+    assert ann.pool("west")["state"] == "inactive"
+    entry = {"provider_url": graffiti.POOL["provider_url"], "login": graffiti.POOL["login"], "secret": {"password": "wrong-one"}}
+    monkeypatch.setattr(cli, "_of_cloud", lambda name: entry)
+    refused = run("pool", "update", "west", "--from-cloud", "mine")
+    assert refused.exit_code == 1 and "The pool was not saved" in refused.output and "wrong-one" not in refused.output
+    monkeypatch.undo()
+    monkeypatch.setattr("cloudos.eden.commands.connect", lambda *_: ann)
+    unknown = run("pool", "update", "west", "--from-cloud", "no-such-cloud")
+    assert unknown.exit_code == 2 and "no-such-cloud was not found" in unknown.output
+    assert "Name what to change" in run("pool", "update", "west").output
+
+
+def test_a_resource_is_published_replaced_bound_and_withdrawn(run, tmp_path):
+    file = tmp_path / "lb.yaml"
+    file.write_text("name: lb\ntype: my.LoadBalancer\ncapabilities: [{name: key, type: cloudos.openstack/KeyPair}]\ncapacity: {uses: 1}\n")
+    made = run("resource", "publish", str(file))
+    assert made.exit_code == 0, made.output
+    identity = made.output.split()[0]
+    file.write_text(file.read_text().replace("name: lb", "name: balancer"))
+    assert "balancer" in run("resource", "publish", str(file), "--replace", identity).output
+    wanted = tmp_path / "wanted.yaml"
+    wanted.write_text("requirements: [{id: lb, capability: cloudos.openstack/KeyPair, node_filter: {properties: {name: balancer}}}]\n")
+    binding = yaml.safe_load(run("bind", str(wanted)).output)["binding"]
+    again = run("rebind", binding)
+    assert again.exit_code == 0, again.output
+    binding = again.output.split(",")[0]
+    assert "committed" in run("commit", binding).output
+    assert "is bound by" in run("resource", "delete", identity).output
+    assert run("release", binding).exit_code == run("resource", "delete", identity).exit_code == 0
+    assert run("resource", "show", identity).exit_code == 1

@@ -153,3 +153,24 @@ def test_the_originals_paths_answer(served):
     assert [one["name"] for one in ann.get("/1/capability_type?namespace=shop&q=il").json()["types"]] == ["till"]
     assert [one["name"] for one in ann.get("/1/namespace/list").json()["namespaces"]] == ["shop"]
     assert ann.get("/1/resource_pool_list").json()["resource_pools"] == []
+
+
+def test_a_namespace_is_itself_also_where_its_owner_has_another_of_the_name(served, root):
+    public = {"scope": "public-cloud"}
+    root.post("/v1/namespaces", json={"name": "shop", **public})
+    made = root.post("/v1/types", json={"kind": "capability", "namespace": "shop", "name": "Till", **public}).json()
+    space = root.get("/v1/namespaces/shop").json()["id"]
+    root.post("/v1/namespaces", json={"name": "shop"})
+    ann = served.as_("ann", "p1", "member")
+    assert ann.get(f"/v1/types/{made['id']}").json()["ancestry"] == ["shop/Till"]
+    assert [one["name"] for one in ann.get(f"/v1/namespaces/{space}/metadefs").json()["objects"]] == ["Till"]
+
+
+def test_references_mean_what_they_mean_in_templates(served, root):
+    root.post("/v1/namespaces", json={"name": "shop"})
+    root.post("/v1/types", json={"kind": "capability", "namespace": "shop", "name": "Till", "aliases": ["till"]})
+    for reference in ("shop/Till", "Till", "till"):
+        found = root.get("/v1/types", params={"reference": reference}).json()["types"]
+        assert [one["full_name"] for one in found] == ["shop/Till"]
+    answer = root.get("/v1/types", params={"reference": "Tall"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "type.unknown") and "did you mean Till" in answer.json()["detail"]

@@ -227,6 +227,11 @@ def test_originals_paths_tell_the_originals_fields(served, ann):
     assert set(found["task"][0]) == {"id", "name", "state", "progress", "isActive", "starttime", "endtime", "taskStatus"}
     assert (found["state"], found["progress"], found["task"][1]["taskStatus"]) == ("succeeded", 100, "did 1")
     assert ann.get("/eden/1/p1/job_list").json()["job_list"] == [found]
+    # The project in the path counts: another one's list is not there, and a job is in its own only.
+    assert ann.get("/eden/1/p2/job_list").status_code == ann.get(f"/eden/1/p2/job_list/{job}").status_code == 404
+    root = served.as_("root", "p0", "admin")
+    assert root.get("/eden/1/p1/job_list").json()["job_list"] == [found]
+    assert root.get("/eden/1/p0/job_list").json()["job_list"] == []
 
 
 def test_a_worker_asked_to_stop_ends_its_job_first(served, ann):

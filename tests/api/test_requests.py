@@ -4,9 +4,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
+from oslo_db.exception import DBDuplicateEntry
+from sqlalchemy.orm.exc import StaleDataError
 
 from cloudos.eden.limits import Rate
-from cloudos.eden.problems import TooManyRequests, known
+from cloudos.eden.problems import BadRequest, TooManyRequests, known
+from cloudos.eden.schemas import Schemas
+from tests.api import kit
 
 
 @pytest.fixture
@@ -180,3 +185,55 @@ def test_health_metrics_and_pages(served, ann):
 def test_other_paths_answer_the_same(ann):
     make(ann)
     assert ann.get("/1/note_list").json()["notes"] == ann.get("/v1/notes").json()["notes"]
+
+
+def test_verbs_at_will_make_no_labels(served, ann):
+    ann.request("FROBNICATE", "/v1/notes")
+    text = served.as_("root", "p0", "admin").get("/metrics").text
+    assert "FROBNICATE" not in text and 'route="unknown",service="toy",status="405",verb="other"' in text
+
+
+def test_marker_of_a_stranger_is_no_marker(served, ann):
+    made = make(ann).json()["id"]
+    answer = served.as_("eve", "p2").get("/v1/notes", params={"marker": made})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "marker")
+
+
+def test_writers_wait_for_each_other_and_readers_do_not(served, ann):
+    if kit.SERVER:
+        pytest.skip("MariaDB locks rows")
+    db, tries = served.app.runtime.db, []
+
+    def work(session):
+        tries.append(session)
+        return session.scalar(sa.text("SELECT 1"))
+
+    with db.session() as writer, ThreadPoolExecutor(1) as pool:
+        work(writer)
+        waiting = pool.submit(db.transact, work)
+        assert ann.get("/v1/notes", timeout=10).status_code == 200
+        assert ann.get("/healthcheck?deep=1", timeout=10).json()["checks"]["schema"] == "ok"
+        assert not waiting.done()
+        writer.commit()
+        assert waiting.result(10) == 1 and len(tries) == 2  # it waited, and was not begun anew
+
+
+@pytest.mark.parametrize("error", [DBDuplicateEntry(), StaleDataError()])
+def test_who_lost_a_race_looks_again(served, error):
+    seen = []
+
+    def work(session):
+        seen.append(session)
+        if len(seen) == 1:
+            raise error
+        return "what the winner left"
+
+    assert served.app.runtime.db.transact(work) == "what the winner left" and len(seen) == 2
+
+
+def test_messages_do_not_repeat_secrets():
+    secret = {"type": "object", "properties": {"password": {"type": "string"}}, "additionalProperties": False, "writeOnly": True}
+    with pytest.raises(BadRequest) as caught:
+        Schemas({}).judge("The body", {"secret": {"password": 271828, "pin": 314159}}, {"properties": {"secret": secret}})
+    told = str(caught.value.facts["errors"])
+    assert "271828" not in told and "314159" not in told and "/secret/password" in told and "'pin' was unexpected" in told

@@ -80,10 +80,14 @@ def _task(task: Task) -> dict:
 def find(call: Call) -> Job:
     """The job of the path, if it is of the caller's project; administrators see all."""
     job = call.session.scalar(sa.select(Job).where(Job.id == call.path["job_id"]))
-    if job is None or not (job.project_id == call.context.project_id or call.guard.may("admin")):
+    if job is None or not _of_project(call, job.project_id):
         raise NotFound(what="job", id=call.path["job_id"], list="/v1/jobs")
     call.audit["target"] = f"job/{job.id}"
     return job
+
+
+def _of_project(call: Call, project: str) -> bool:
+    return project == call.context.project_id or call.guard.may("admin")
 
 
 def own(call: Call) -> Job:
@@ -103,7 +107,7 @@ def list_jobs(call: Call) -> dict:
 def _listed(call: Call) -> sa.Select:
     statement = sa.select(Job).options(selectinload(Job.tasks))
     if not (call.query.get("all_projects") and call.guard.may("admin")):
-        statement = statement.where(Job.project_id == call.context.project_id)
+        statement = statement.where(Job.project_id == call.path.get("project_id", call.context.project_id))
     for name in ("state", "kind", "resource"):
         if name in call.query:
             statement = statement.where(getattr(Job, name) == call.query[name])
@@ -202,13 +206,18 @@ def _sent(runtime: Runtime, job: str, after: int) -> Iterator[bytes]:
 
 
 def original_list(call: Call) -> dict:
-    """As the original named it."""
+    """As the original named it; another project's list is there for administrators."""
+    if not _of_project(call, call.path["project_id"]):
+        raise NotFound(what="job list of project", id=call.path["project_id"], list=f"/eden/1/{call.context.project_id}/job_list")
     return call.page("job_list", _listed(call), SORT, Job, lambda job: _original(job), default="number:desc")
 
 
 def original_one(call: Call) -> dict:
     """As the original named it."""
-    return _original(find(call))
+    job = find(call)
+    if job.project_id != call.path["project_id"]:
+        raise NotFound(what="job", id=job.id, list=f"/eden/1/{call.context.project_id}/job_list")
+    return _original(job)
 
 
 def _original(job: Job) -> dict:
