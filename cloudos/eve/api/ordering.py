@@ -18,14 +18,12 @@ from cloudos.eve.jobs.faults import Moved, NotActive, Undeployable, found, shown
 from cloudos.eve.jobs.stored import States
 from cloudos.eve.jobs.work import request_of
 from cloudos.eve.jobs.workplace import PUBLIC
-from cloudos.eve.lifecycle import Eve, Request
+from cloudos.eve.lifecycle import NO_KEY, Eve, Request
 from cloudos.eve.models import INACTIVE, Design, Kept, StateDocument, StoredPlan, Topology
 from cloudos.eve.problems import Refused
 from cloudos.eve.problems import Undeployable as NotCompiled
 from cloudos.eve.provider import Pool
 from cloudos.eve.quota import Survey
-
-NO_KEY = "ssh-ed25519 made-when-it-is-deployed"
 
 
 class Planner(Eve):

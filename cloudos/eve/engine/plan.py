@@ -121,10 +121,7 @@ class _Planner:
             undo = entry.resource.kind == OPERATION
             if not undo or entry.resource.arguments.get("undo"):
                 self.steps[name] = Step(name, UNDO if undo else DELETE, entry.resource, entry.resource, reason="no longer in the template")
-        stages = self._stages()
-        if not stages:  # a plan that only looks is no plan
-            stages = []
-        plan = Plan(self.state.topology, self.steps, stages, self.graph, self.kept, self._quota())
+        plan = Plan(self.state.topology, self.steps, self._stages(), self.graph, self.kept, self._quota())
         plan.notes = [*self.graph.notes]
         plan.seconds = self._seconds(plan)
         return plan

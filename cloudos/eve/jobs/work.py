@@ -48,10 +48,10 @@ class ServiceEve(Eve):
     def survey(self, pool: Pool) -> None:
         """Quotas were asked with the order; while a job waits others may use what was free, and then the cloud says so."""
 
-    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...], *flow: Any) -> Any:
+    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...], *more: Any) -> Any:
         if not arguments:
             self._tasks.plan(plan)
-        return super()._run(plan, state, pools, tree, arguments, *flow)
+        return super()._run(plan, state, pools, tree, arguments, *more)
 
     @staticmethod
     def _given(secrets: Mapping[str, str]) -> Any:
