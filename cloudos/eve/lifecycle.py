@@ -114,23 +114,22 @@ class Eve:
         return self._compiler(state, request).graph()
 
     def _compiler(self, state: State, request: Request) -> Compiler:
-        now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
-        wanted = {**now, **request.instances}
-        key = self.key(request.topology) if self._logs_in(request) else None
-        return Eve._compiling(request, wanted, key)
+        first = Eve._compiling(request, {}, None)
+        limits = first.graph().counts
+        now = {name: within(one["count"], limits[name]) for name, one in state.counts.items() if name in limits}
+        key = self.key(request.topology) if self._logs_in(request, first) else None
+        return Eve._compiling(request, {**now, **request.instances}, key)
 
     @staticmethod
     def _compiling(request: Request, instances: Mapping[str, int], key: str | None) -> Compiler:
         return Compiler(request.template, request.pools, request.topology, request.placement, instances, key, request.choices)
 
     @staticmethod
-    def _logs_in(request: Request) -> bool:
+    def _logs_in(request: Request, first: Compiler) -> bool:
         """Whether anything is or may be run on servers; the first compilation tells, without a key."""
-        compiler = Eve._compiling(request, {}, None)
-        graph = compiler.graph()
         if any(one.steps for one in request.template.workflows.values()):
-            return any("login" in compiler.entry_of(node) for node in request.template.nodes.values())
-        return any(one.kind == OPERATION and one.arguments["hosts"] for one in graph.resources.values())
+            return any("login" in first.entry_of(node) for node in request.template.nodes.values())
+        return any(one.kind == OPERATION and one.arguments["hosts"] for one in first.resources.values())
 
     @staticmethod
     def _pools(state: State, given: Mapping[str, Pool]) -> dict[str, Pool]:
@@ -342,6 +341,12 @@ class Eve:
                 command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"eve-{topology}", "-f", str(path)]
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         return path.with_name("key.pub").read_text().strip()
+
+
+def within(number: int, limits: Mapping[str, Any]) -> int:
+    """A number of instances, or the nearest that the template allows now."""
+    least, most = limits["min"], limits["max"]
+    return max(least, number if most is None else min(number, most))
 
 
 class _Trees(Tree):

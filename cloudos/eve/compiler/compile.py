@@ -189,13 +189,15 @@ class Compiler:
         """{"count", "min", "max"} of a node's instances."""
         leader = self.leader_of(node)
         limits = self._limits(leader)
-        least, most = limits.get("min"), limits.get("max")
-        default = limits.get("count", least if least is not None else leader.count)
-        wanted = self.asked.get(leader.name, default if isinstance(default, int) else 1)
-        if leader.name in self.asked and not (least or 0) <= wanted <= (most if most is not None else max(wanted, default)):
-            self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {least or 0} to {most or default}",
+        default = limits.get("count", limits.get("min", leader.count))
+        default = default if isinstance(default, int) else 1
+        least, most = limits.get("min", 0 if limits else default), limits.get("max", None if "min" in limits else default)
+        wanted = self.asked.get(leader.name, default)
+        if leader.name in self.asked and not (least <= wanted and (most is None or wanted <= most)):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {bounds}",
                          "Ask for a number between, or change the limits in the template.")  # fmt: skip
-        return {"count": wanted, "min": least if least is not None else default, "max": most if most is not None else default}
+        return {"count": wanted, "min": limits.get("min", default), "max": most}
 
     def _limits(self, node: NodeTemplate) -> dict[str, int]:
         """What mapping and policies say of the number of instances."""

@@ -127,9 +127,12 @@ def test_workflows_very_deep_inside_of_each_other_are_refused(flow_of):
 
 def test_servers_get_a_key_when_workflows_may_run_on_them(template, pools):
     made = template(SHOP)
-    assert not Eve._logs_in(Request("shop", made, pools))
+    request = Request("shop", made, pools)
+    first = Eve._compiling(request, {}, None)
+    first.graph()
+    assert not Eve._logs_in(request, first)
     made.workflows["w"] = model.Workflow("w", made.place, steps={"s": model.Step("s", made.place, "web", None)})
-    assert Eve._logs_in(Request("shop", made, pools))
+    assert Eve._logs_in(request, first)
 
 
 def test_a_playbook_whose_failure_leads_somewhere_is_refused(flow_of, pools, tmp_path):

@@ -8,8 +8,11 @@ import yaml
 from click.testing import CliRunner
 
 from cloudos.cli import main
+from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.engine.state import Directory
 from cloudos.eve.engine.tasks import variable
+from cloudos.eve.lifecycle import within
+from cloudos.eve.problems import Undeployable
 from tests.api.eve import PROVIDER
 
 TEMPLATE = """\
@@ -144,6 +147,34 @@ def test_an_input_that_is_no_variable_is_told_before_anything_is_begun(world):
     world.template(TEMPLATE.replace("word: ", "db-word: "))
     assert "t.yaml:16:44" in (told := world.verb("plan", code=2))
     assert "db-word of operation create of program cannot be the name of a variable" in told
+
+
+FILES = TEMPLATE[: TEMPLATE.index("    program:")]
+
+
+def test_limits_that_change_take_the_numbers_with_them(world):
+    """Nobody asked for three when the template allows two: what is kept is the nearest number that it allows."""
+    world.template(FILES)
+    world.verb("deploy")
+    assert "1 to 3" in world.verb("scale", "file=4", code=2)
+    world.verb("scale", "file=3")
+    world.template(FILES.replace("most: 3", "most: 2"))
+    assert "- delete  file                 file-3" in world.verb("plan")
+    world.verb("update")
+    assert world.made == ["file", "file-2"]
+    world.template(FILES.replace("most: 3", "most: 1"))
+    world.verb("update")
+    world.template(FILES.replace("most: 3", "most: 3, least: 2"))
+    assert "+ create  file                 file-2" in world.verb("plan")
+
+
+def test_a_stated_count_is_what_there_is(template, pools):
+    made = template("    net: {type: cloudos.nodes.Network}")
+    made.nodes["net"].count = 3
+    graph = compile_topology(made, pools)
+    assert graph.counts == {"net": {"count": 3, "min": 3, "max": 3}} and within(2, graph.counts["net"]) == 3
+    with pytest.raises(Undeployable, match="4 instances of net are asked for; it may have 3 to 3"):
+        compile_topology(made, pools, instances={"net": 4})
 
 
 def test_what_is_undone_is_told_as_such(world):
