@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cloudos.eve.compiler import operations
+from cloudos.eve.compiler import operations, unserved
 from cloudos.eve.compiler.bound import Choices
 from cloudos.eve.compiler.expressions import ExpressionError, empty, evaluate
 from cloudos.eve.compiler.instances import Instance, Link, Owner, arguments
@@ -88,7 +88,7 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
-        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), self.choices.unused())
+        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), [*self.choices.unused(), *unserved.notes(self)])
 
     # Problems
 
@@ -316,6 +316,7 @@ class Compiler:
         return {"$attribute": [name, "id"]}
 
     def _node(self, node: NodeTemplate) -> None:
+        unserved.demand_made(self, node)
         for instance in self.instances(node):
             self._add(instance, node.name, instance.index)
             for link in self.outgoing(instance):

@@ -49,7 +49,7 @@ class Stage:
 class Plan:
     """All steps by name, and the stages in their order; without stages there is nothing to do.
 
-    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out, and what was chosen for nothing.
+    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out, and those of the graph.
     """
 
     topology: str
