@@ -98,11 +98,11 @@ class Eve:
         kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
         pools = self._pools(state, request.pools)
         plan = make_plan(state, graph, pools, missing or (), kept)
-        wanting = [name for name, numbers in plan.quota.items() if any(number > 0 for number in numbers.values())]
+        wanting = [name for name, numbers in plan.peak.items() if any(number > 0 for number in numbers.values())]
         if not (surveys := {name: found for name in wanting if (found := self.survey(pools[name]))}):
             return plan
         plan = make_plan(state, graph, pools, missing or (), kept, quota.sizes(graph, surveys))
-        plan.lacking = quota.lacking(plan.quota, surveys)
+        plan.lacking = quota.lacking(plan.peak, surveys)
         plan.notes += [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
         return plan
 

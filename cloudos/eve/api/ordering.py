@@ -114,7 +114,7 @@ def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, ver
 def demand_room(order: Wanted) -> None:
     """Raise Undeployable for a plan for which the quotas, asked just now, have no room."""
     live = {name: one for name, one in order.surveys.items() if one.live}
-    if order.plan and (problems := quota.lacking(order.plan.quota, live)):
+    if order.plan and (problems := quota.lacking(order.plan.peak, live)):
         raise found(order.wanted["design"]["reference"], problems)
 
 
