@@ -279,7 +279,7 @@ class Eve:
             emit_flow(*flow, plan, state, pools, project, tree, folder)
         else:
             emit(plan, state, pools, project, tree, folder)
-        values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
+        values = {name: self._secret(name) for name in sorted(secrets_of(plan, pools))}
         begin()
         if (project / "artifacts").is_dir() and not arguments:
             shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
