@@ -193,7 +193,10 @@ class Compiler:
         default = default if isinstance(default, int) else 1
         least, most = limits.get("min", 0 if limits else default), limits.get("max", None if "min" in limits else default)
         wanted = self.asked.get(leader.name, default)
-        if leader.name in self.asked and not (least <= wanted and (most is None or wanted <= most)):
+        if most is not None and least > most:
+            message = f"{leader.name} may have at least {least} instances and at most {most}"
+            self.problem(leader, message, "Correct the limits in the template.")
+        elif not (least <= wanted and (most is None or wanted <= most)):
             bounds = f"{least} or more" if most is None else f"{least} to {most}"
             self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {bounds}",
                          "Ask for a number between, or change the limits in the template.")  # fmt: skip

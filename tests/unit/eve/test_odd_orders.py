@@ -168,6 +168,16 @@ def test_limits_that_change_take_the_numbers_with_them(world):
     assert "+ create  file                 file-2" in world.verb("plan")
 
 
+@pytest.mark.parametrize(("limits", "words"), [
+    ("min_instances: 3, max_instances: 2, default_instances: 2", "web may have at least 3 instances and at most 2"),
+    ("min_instances: 1, max_instances: 2, default_instances: 5", "5 instances of web are asked for; it may have 1 to 2"),
+])  # fmt: skip
+def test_limits_that_exclude_each_other_are_told(compiled, limits, words):
+    node = f"    web: {{type: tosca.nodes.Compute, capabilities: {{scalable: {{properties: {{{limits}}}}}}}}}"
+    with pytest.raises(Undeployable, match=words):
+        compiled(node)
+
+
 def test_a_stated_count_is_what_there_is(template, pools):
     made = template("    net: {type: cloudos.nodes.Network}")
     made.nodes["net"].count = 3
