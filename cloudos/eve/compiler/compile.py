@@ -13,7 +13,7 @@ from typing import Any
 
 from cloudos.eve.compiler import operations, unserved
 from cloudos.eve.compiler.bound import Choices
-from cloudos.eve.compiler.expressions import ExpressionError, empty, evaluate
+from cloudos.eve.compiler.expressions import ExpressionError, Refusal, empty, evaluate
 from cloudos.eve.compiler.instances import Instance, Link, Owner, arguments
 from cloudos.eve.compiler.values import Values
 from cloudos.eve.graph import Graph, Resource
@@ -101,8 +101,9 @@ class Compiler:
             return method(*values)
         except ExpressionError as error:
             kind = getattr(thing, "type", None)
+            where = "it in the template" if isinstance(error, Refusal) else "the value, or the provider's mapping"
             self.problem(thing, f"{thing.name if hasattr(thing, 'name') else 'this'} ({kind.name if kind else 'value'}): {error}",
-                         "Correct the value, or the provider's mapping.")  # fmt: skip
+                         f"Correct {where}.")  # fmt: skip
         return None
 
     # Nodes, pools and mapping entries
@@ -330,7 +331,7 @@ class Compiler:
             if name in self.resources:
                 if made.get("shared") or existing:
                     continue
-                raise ExpressionError(f"two things would be named {name}")
+                raise Refusal(f"two things would be named {name}; rename one of the nodes")
             data = existing or arguments(owner, made)
             before = () if existing else tuple(sorted({*needs} - {name}))
             self.resources[name] = Resource(name, made["kind"], node, owner.pool.name, data, before, existing is not None, index)

@@ -28,6 +28,10 @@ class ExpressionError(Exception):
     """An expression of a mapping file fails; the text shows the expression and the reason."""
 
 
+class Refusal(ExpressionError):
+    """A mapping refuses what the template says; the text is the reason, and where in the mapping helps nobody."""
+
+
 def amount(value: Any, unit: str) -> int | None:
     """A size in whole units, rounded up; a plain number has the unit already."""
     if value is None or isinstance(value, jinja2.Undefined | Nothing):
@@ -140,6 +144,8 @@ def _one(text: str, context: Mapping[str, Any]) -> Any:
         return text
     try:
         found = function(context)
+    except Refusal:
+        raise
     except ExpressionError as error:
         raise ExpressionError(f"{text}: {error}") from error
     except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cloudos.eve.compiler.expressions import ExpressionError, empty, evaluate
+from cloudos.eve.compiler.expressions import Refusal, empty, evaluate
 
 if TYPE_CHECKING:
     from cloudos.eve.graph import Resource
@@ -252,7 +252,7 @@ class Link(Owner):
 
 def refuse(reason: str) -> None:
     """In an expression: this cannot be."""
-    raise ExpressionError(reason)
+    raise Refusal(reason)
 
 
 def arguments(owner: Owner, made: Mapping[str, Any]) -> dict[str, Any]:
