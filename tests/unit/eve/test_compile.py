@@ -315,5 +315,5 @@ def test_what_a_mapping_refuses_is_told_in_its_words_only():
     with pytest.raises(Refusal) as told:
         evaluate("{{ false or refuse('networks carry no ' ~ kind) }}", {"refuse": refuse, "kind": "pigeons"})
     assert str(told.value) == "networks carry no pigeons"
-    with pytest.raises(ExpressionError, match="size | gigabytes }}: 'big' is no size"):
+    with pytest.raises(ExpressionError, match=r"size \| gigabytes \}\}: 'big' is no size"):
         evaluate("{{ size | gigabytes }}", {"size": "big"})

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from cloudos.eve.engine.state import Directory
 from cloudos.eve.engine.tasks import variable
 from cloudos.eve.lifecycle import within
 from cloudos.eve.problems import Undeployable
+from cloudos.runs import start
 from tests.api.eve import PROVIDER
 
 TEMPLATE = """\
@@ -133,6 +135,32 @@ def test_a_failure_tells_no_secret_in_any_form_and_what_can_be_done(world):
     assert "`cloudos eve undeploy t` takes all of it down" in told
     world.script("true")
     assert "1/1    run      program:create" in world.verb("deploy"), "it goes on with what failed"
+
+
+def test_what_runs_leaves_no_secret_beside_the_project(world, monkeypatch):
+    """ansible-runner keeps environment and output in files; the former goes at once, both are in memory, and the next run sweeps them."""
+    seen = []
+    monkeypatch.setattr(start, "MEMORY", world.folder / "memory")
+    monkeypatch.setattr(start.Workplace.__init__, "__defaults__", (world.folder / "memory",))
+    start.MEMORY.mkdir()
+    left = start.MEMORY / f"{start.PREFIX}of-a-killed-one"
+    left.mkdir()
+    os.utime(left, (1, 1))
+    close = start.Workplace.close
+    monkeypatch.setattr(start.Workplace, "close", lambda self: (seen.extend(self.path.rglob("*")), close(self)))
+    world.secret("geheim")
+    world.verb("deploy")
+    assert {"stdout", "job_events"} <= {path.name for path in seen} and "command" not in {path.name for path in seen}
+    assert not any(start.MEMORY.iterdir()) and not left.exists()
+
+
+def test_a_living_runs_directory_is_left_alone(tmp_path):
+    living = start.Workplace(tmp_path)
+    os.utime(living.path, (1, 1))
+    start.Workplace(tmp_path).close()
+    assert living.path.is_dir()
+    living.close()
+    assert not any(tmp_path.iterdir())
 
 
 def test_what_ansible_itself_does_not_take_names_its_operation(world):
