@@ -8,6 +8,7 @@ status: `begun` (a request may have left something) or `present`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -147,9 +148,15 @@ class Directory:
         if archive != self.design(topology):
             home.write(self.folder(topology) / DESIGN, archive)
 
-    def locked(self, topology: str):
-        """Hold the topology against other processes."""
-        return home.locked(self.folder(topology) / "lock")
+    @contextlib.contextmanager
+    def locked(self, topology: str) -> Iterator[None]:
+        """Hold the topology against other processes. Raises Refused when one has it."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(home.locked(self.folder(topology) / "lock", wait=False))
+            except BlockingIOError:
+                raise Refused(f"topology {topology} is held by another command. Wait for its end, and say the same again.") from None
+            yield
 
     def topologies(self) -> Iterator[str]:
         """Names of those that are deployed."""

@@ -199,6 +199,9 @@ def workflow(run: Run) -> dict[str, Any]:
 
 def undone(order: Order, eve: Eve, folder: Path) -> str:
     """Take down what a failed job had made; what came of it in words."""
+    if not eve.states.load(order.mark).entries:
+        gone(order)
+        return "Nothing was left of it."
     outcome = eve.undeploy(order.mark)
     try:
         order.end(outcome, folder)

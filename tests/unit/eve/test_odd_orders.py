@@ -180,6 +180,13 @@ def test_an_input_that_is_no_variable_is_told_before_anything_is_begun(world):
 FILES = TEMPLATE[: TEMPLATE.index("    program:")]
 
 
+def test_one_command_at_a_time_has_a_topology(world):
+    world.template(FILES)
+    with Directory(world.folder / "states").locked("t"):
+        assert "topology t is held by another command" in world.verb("deploy", code=2)
+    assert world.made == []
+
+
 def test_limits_that_change_take_the_numbers_with_them(world):
     """Nobody asked for three when the template allows two: what is kept is the nearest number that it allows."""
     world.template(FILES)
