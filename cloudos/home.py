@@ -41,11 +41,14 @@ def write_once(path: Path, data: bytes, mode: int = 0o600) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold `path` (made if needed) against other processes that ask for it; the kernel frees it when a process dies."""
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold `path` (made if needed) against other processes that ask for it; the kernel frees it when a process dies.
+
+    Raises BlockingIOError where it is held and one is not to `wait`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def counts(given: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for text in given:
         name, _, number = text.partition("=")
-        if not number.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", number):
             raise click.BadParameter(f"{text}: write NODE=NUMBER, such as web=3", param_hint="NODE=NUMBER")
         found[name] = int(number)
     return found

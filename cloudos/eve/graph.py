@@ -64,7 +64,7 @@ class Graph:
     """A compiled topology: resources by name, values of outputs, and how many instances each scalable node has and may have.
 
     `counts`: node -> {"count", "min", "max"}; max None: no limit. `bound`: resource that exists -> for which requirement of which node
-    it was chosen, in words; `notes`: what was said or chosen, and nothing is made of.
+    it was chosen, in words; `notes`: what was chosen and is used by nothing, and what the template says that nothing is done about.
     """
 
     resources: dict[str, Resource] = field(default_factory=dict)

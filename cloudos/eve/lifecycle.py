@@ -38,6 +38,7 @@ from cloudos.tosca.model import Template, plain
 from cloudos.tosca.resolver import DirectoryTree, Tree
 
 Secrets = Callable[[str], str]
+NO_KEY = "ssh-ed25519 made-when-it-is-deployed"  # in plans, which make none
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ class Eve:
         kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
         pools = self._pools(state, request.pools)
         plan = make_plan(state, graph, pools, missing or (), kept)
-        wanting = [name for name, numbers in plan.quota.items() if any(number > 0 for number in numbers.values())]
+        wanting = [name for name, numbers in plan.peak.items() if any(number > 0 for number in numbers.values())]
         if not (surveys := {name: found for name in wanting if (found := self.survey(pools[name]))}):
             return plan
         plan = make_plan(state, graph, pools, missing or (), kept, quota.sizes(graph, surveys))
-        plan.lacking = quota.lacking(plan.quota, surveys)
+        plan.lacking = quota.lacking(plan.peak, surveys)
         plan.notes += [f"pool {name}: {note}" for name, survey in surveys.items() for note in survey.notes]
         return plan
 
@@ -113,23 +114,22 @@ class Eve:
         return self._compiler(state, request).graph()
 
     def _compiler(self, state: State, request: Request) -> Compiler:
-        now = {name: one["count"] for name, one in state.counts.items() if name in request.template.nodes}
-        wanted = {**now, **request.instances}
-        key = self.key(request.topology) if self._logs_in(request) else None
-        return Eve._compiling(request, wanted, key)
+        first = Eve._compiling(request, {}, None)
+        limits = first.graph().counts
+        now = {name: within(one["count"], limits[name]) for name, one in state.counts.items() if name in limits}
+        key = self.key(request.topology) if self._logs_in(request, first) else None
+        return Eve._compiling(request, {**now, **request.instances}, key)
 
     @staticmethod
     def _compiling(request: Request, instances: Mapping[str, int], key: str | None) -> Compiler:
         return Compiler(request.template, request.pools, request.topology, request.placement, instances, key, request.choices)
 
     @staticmethod
-    def _logs_in(request: Request) -> bool:
+    def _logs_in(request: Request, first: Compiler) -> bool:
         """Whether anything is or may be run on servers; the first compilation tells, without a key."""
-        compiler = Eve._compiling(request, {}, None)
-        graph = compiler.graph()
         if any(one.steps for one in request.template.workflows.values()):
-            return any("login" in compiler.entry_of(node) for node in request.template.nodes.values())
-        return any(one.kind == OPERATION and one.arguments["hosts"] for one in graph.resources.values())
+            return any("login" in first.entry_of(node) for node in request.template.nodes.values())
+        return any(one.kind == OPERATION and one.arguments["hosts"] for one in first.resources.values())
 
     @staticmethod
     def _pools(state: State, given: Mapping[str, Pool]) -> dict[str, Pool]:
@@ -147,25 +147,25 @@ class Eve:
 
     def scale(self, request: Request) -> Outcome:
         """Bring scalable nodes to `request.instances`. Raises Refused for one that does not scale."""
-        known = self.states.load(request.topology).counts
+        known = self._deployed(request.topology).counts
         if wrong := [name for name in request.instances if name not in known]:
             raise Refused(f"{', '.join(wrong)}: not scalable. Scalable nodes: {', '.join(known) or 'none'}; a node scales when it may have "
                           "more instances than one.")  # fmt: skip
         return self.deploy(request)
 
     def heal(self, request: Request) -> Outcome:
-        """Make again what is missing, and run again what was done on it."""
+        """Make again what is missing, and run again what was done on it. Raises Refused for what is not deployed."""
+        self._deployed(request.topology)
         with self.states.locked(request.topology):
-            state = self.states.load(request.topology)
+            state = self._deployed(request.topology)
             missing = self.missing(state, request)
             return self._apply(state, self._plan(state, request, missing), request)
 
     def undeploy(self, topology: str, force: bool = False) -> Outcome:
         """Remove all of a topology, from its state alone. What others use stays, and their names are told."""
+        self._deployed(topology)  # so that a wrong name leaves no directory with a lock
         with self.states.locked(topology):
-            state = self.states.load(topology)
-            if not state.entries:
-                raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(self.states.topologies()) or 'none'}.")
+            state = self._deployed(topology)
             pools = self._pools(state, {})
             kept = {} if force else shared(state, self.states.others(topology))
             plan = make_plan(state, Graph(), pools, (), kept)
@@ -178,23 +178,28 @@ class Eve:
 
     def export(self, topology: str) -> bytes:
         """The topology as an archive that is deployed elsewhere or again, with as many instances as it has now. Raises Refused."""
+        self._deployed(topology)
         with self.states.locked(topology):
-            state, design = self.states.load(topology), self.states.design(topology)
-        if not state.entries:
-            raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(self.states.topologies()) or 'none'}.")
+            state, design = self._deployed(topology), self.states.design(topology)
         if design is None:
             raise Refused(f"topology {topology} was deployed by a version that did not keep its design. Deploy it once more: where nothing "
                           "differs nothing is done.")  # fmt: skip
         return export.scaled(design, state.counts)
+
+    def _deployed(self, topology: str) -> State:
+        """The state of a topology of which there is something. Raises Refused."""
+        state = self.states.load(topology)
+        if not state.entries:
+            known = ", ".join(self.states.topologies()) or "none"
+            raise Refused(f"topology {topology} is not deployed. Deployed are: {known}. Deploy it first, or name one of these.")
+        return state
 
     # Workflows
 
     def flow(self, request: Request, name: str, identity: str | None = None) -> tuple[Flow, dict, Plan, State]:
         """(flow, record, plan, state) of a workflow of the template whose inputs have values: what would run now. `identity`: of a run
         that may go on. Raises Undeployable, and Refused where the topology is not deployed or a precondition does not hold."""
-        state = self.states.load(request.topology)
-        if not state.entries:
-            raise Refused(f"topology {request.topology} is not deployed. Deploy it first: workflows are run on what is there.")
+        state = self._deployed(request.topology)
         flow = compile_workflow(self._compiler(state, request), name, state)
         workflow = request.template.workflows[name]
         resumed = any(one["id"] == identity for one in state.runs)
@@ -215,10 +220,10 @@ class Eve:
         """Run a workflow, or go on with the run of that identity."""
         with self.states.locked(request.topology):
             flow, record, plan, state = self.flow(request, name, identity)
-            self.states.save(state)
             began = time.monotonic()
             tree = _Trees([one for one in (request.tree, self._old_files(state.topology)) if one])
-            follower = self._run(plan, state, self._pools(state, request.pools), tree, (), (flow, record))
+            pools = self._pools(state, request.pools)
+            follower = self._run(plan, state, pools, tree, (), lambda: self.states.save(state), (flow, record))
             state.outputs = {key: computed(value, state.known()) for key, value in flow.graph.outputs.items()}
             self.states.save(state)
         seconds = round(time.monotonic() - began, 1)
@@ -243,34 +248,41 @@ class Eve:
     def _apply(self, state: State, plan: Plan, request: Request | None) -> Outcome:
         if plan.lacking:
             raise Undeployable(plan.lacking)
-        self._note(state, plan, request)
         if plan.nothing:
+            self._note(state, request)
             self._finish(state, plan, request)
             return Outcome(True, plan, state)
         began = time.monotonic()
-        for name in [name for stage in plan.stages if not stage.down for name in stage.names]:
-            if plan.steps[name].action == CREATE and name not in state.entries:
-                state.begin(plan.steps[name].resource)
-        self.states.save(state)
         tree = _Trees([one for one in (request and request.tree, self._old_files(state.topology)) if one])
-        follower = self._run(plan, state, self._pools(state, request.pools if request else {}), tree, ())
+        pools = self._pools(state, request.pools if request else {})
+        follower = self._run(plan, state, pools, tree, (), lambda: self._begin(state, plan, request))
         if not follower.failures:
             self._finish(state, plan, request)
         self.states.save(state)
         seconds = round(time.monotonic() - began, 1)
         return Outcome(not follower.failures, plan, state, follower.failures, seconds, True, follower.output)
 
+    def _begin(self, state: State, plan: Plan, request: Request | None) -> None:
+        """Note what is about to be made."""
+        self._note(state, request)
+        for name in [name for stage in plan.stages if not stage.down for name in stage.names]:
+            if plan.steps[name].action == CREATE and name not in state.entries:
+                state.begin(plan.steps[name].resource)
+        self.states.save(state)
+
     def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...],
-             flow: tuple[Flow, dict] | None = None) -> Follower:  # fmt: skip
+             begin: Callable[[], None] = lambda: None, flow: tuple[Flow, dict] | None = None) -> Follower:  # fmt: skip
+        """Write the project and run it. `begin` is called when nothing stands in the way any more: until then nothing is noted."""
         folder = self.states.folder(state.topology)
         project = folder / "project"
         if flow:
             emit_flow(*flow, plan, state, pools, project, tree, folder)
         else:
             emit(plan, state, pools, project, tree, folder)
+        values = {name: self._secret(name) for name in sorted(secrets_of(plan, pools))}
+        begin()
         if (project / "artifacts").is_dir() and not arguments:
             shutil.copytree(project / "artifacts", folder / "files", dirs_exist_ok=True)
-        values = {name: self._secret(name) for name in sorted(secrets_of(plan))}
         save = None if arguments else lambda: self.states.save(state)
         about = (plan, state, values, self.on_progress, save, plays_of(project))
         follower = FlowFollower(*flow, *about) if flow else Follower(*about)
@@ -291,7 +303,7 @@ class Eve:
             raise Refused(f"secret {name} is needed. Give it: in the environment as {variable(name)}, or through the service's store.")
         return self.secrets(name)
 
-    def _note(self, state: State, plan: Plan, request: Request | None) -> None:
+    def _note(self, state: State, request: Request | None) -> None:
         """What is known before anything is done."""
         if request:
             state.pools = {**state.pools, **{name: {"provider": one.provider, "login": dict(one.login), "defaults": dict(one.defaults)}
@@ -329,6 +341,12 @@ class Eve:
                 command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"eve-{topology}", "-f", str(path)]
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         return path.with_name("key.pub").read_text().strip()
+
+
+def within(number: int, limits: Mapping[str, Any]) -> int:
+    """A number of instances, or the nearest that the template allows now."""
+    least, most = limits["min"], limits["max"]
+    return max(least, number if most is None else min(number, most))
 
 
 class _Trees(Tree):

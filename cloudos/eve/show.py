@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from cloudos.eve.compiler.unserved import left_to_others
 from cloudos.tosca import Report, Template
 from cloudos.tosca.model import NodeTemplate, Requirement, plain
 
@@ -20,6 +21,7 @@ def text(report: Report) -> list[str]:
         template = report.template
         lines.append(f"{len(template.nodes)} nodes, {len(template.relationships())} relationships between them.")
         lines += [f"Left to the world outside: {node.name} needs {_need(one)}" for node, one in template.unmatched()]
+        lines += [f"Note: {note}." for note in left_to_others(template)]
     return lines
 
 
@@ -36,6 +38,7 @@ def data(report: Report) -> dict[str, Any]:
         "exit_code": report.exit_code,
         "verdict": VERDICTS[report.exit_code],
         "problems": [{name: getattr(problem, name) for name in fields} for problem in report.problems],
+        "notes": list(left_to_others(report.template)) if report.template else [],
         "template": _template(report.template) if report.template else None,
     }
 

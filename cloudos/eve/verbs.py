@@ -15,10 +15,11 @@ import click
 from cloudos import tosca
 from cloudos.eve import given
 from cloudos.eve.engine import export
+from cloudos.eve.engine.calls import PLAYS
 from cloudos.eve.engine.emit import emit
 from cloudos.eve.engine.plan import KEEP, USE, Plan
 from cloudos.eve.engine.state import Directory
-from cloudos.eve.lifecycle import Eve, Outcome, Request
+from cloudos.eve.lifecycle import NO_KEY, Eve, Outcome, Request
 from cloudos.eve.problems import Refused, Undeployable
 from cloudos.runs import start
 from cloudos.tosca.archive import open_archive
@@ -92,6 +93,15 @@ def tree_of(file: Path) -> Tree:
     return DirectoryTree(file.parent)
 
 
+class Planner(Eve):
+    """Eve that only looks: it makes no keys."""
+
+    def key(self, topology: str) -> str:
+        """The key that there is, or a word in its place."""
+        path = self.states.folder(topology) / "key.pub"
+        return path.read_text().strip() if path.exists() else NO_KEY
+
+
 def eve_of(states: Path | None) -> Eve:
     """Eve with secrets from the environment, telling progress."""
     return Eve(Directory(states), given.environment_secret, lambda one: click.echo(
@@ -105,7 +115,8 @@ def eve_of(states: Path | None) -> Eve:
 @told
 def plan(as_json: bool, project: Path | None, states: Path | None, **options: Any) -> None:
     """Show what would be created, changed, replaced and deleted, with quotas and time; touches nothing."""
-    request, eve = request_of(**options), eve_of(states)
+    demand_room(project)
+    request, eve = request_of(**options), Planner(Directory(states))
     made = eve.plan(request)
     click.echo(json.dumps(made.to_json(), indent=1) if as_json else text(made))
     with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +126,12 @@ def plan(as_json: bool, project: Path | None, states: Path | None, **options: An
             raise Refused(f"ansible-playbook does not take the project: {problem}")
     if made.lacking:
         raise Undeployable(made.lacking)
+
+
+def demand_room(project: Path | None) -> None:
+    """Raise Refused for a directory that has anything but the project of an earlier plan, as all of it is replaced."""
+    if project and project.is_dir() and any(project.iterdir()) and not (project / PLAYS).is_file():
+        raise Refused(f"{project} has files that are no project of Eve's, and would be replaced. Name a new directory, or an empty one.")
 
 
 @click.command()
@@ -228,6 +245,9 @@ def ended(outcome: Outcome) -> None:
         for line in failure["log"]:
             click.echo(f"  | {line}", err=True)
         click.echo(f"  Next step: {failure['next_step']}", err=True)
+    if outcome.failures and outcome.plan.graph.resources and not outcome.record:
+        click.echo("What was made stays as it is, to be looked into; `cloudos eve undeploy "
+                   f"{outcome.state.topology}` takes all of it down.", err=True)  # fmt: skip
     for note in outcome.plan.notes:
         click.echo(f"Note: {note}")
     for name, users in outcome.plan.kept.items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from cloudos.runs import history
 from cloudos.runs.lock import Lock, Locked
 from cloudos.runs.record import new_id
 
+MEMORY, PREFIX, YOUNG = Path("/dev/shm"), "cloudos-project-", 60  # noqa: S108 - below it are directories of our own; seconds
 ROOT = Path(__file__).resolve().parents[2]
 # What a project needs besides its own ansible.cfg: where the house's collection and roles are. Its own roles come first.
 OWN_ROLES = "own_roles"
@@ -85,8 +89,8 @@ def start(playbook: str, inventory: Path | str, check: bool = False, extra_vars:
 class Project:
     """A run of a project directory that stands for itself, such as one that Eve has made; it belongs to no cloud."""
 
-    def __init__(self, thread, runner, directory: Path):
-        self._thread, self._runner, self._directory = thread, runner, directory
+    def __init__(self, thread, runner, place: Workplace):
+        self._thread, self._runner, self._place = thread, runner, place
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Exit code of ansible-playbook; None while it runs after `seconds`."""
@@ -104,7 +108,42 @@ class Project:
     def close(self) -> None:
         """Wait for the end and remove what ansible-runner left; the project stays."""
         self._thread.join()
-        shutil.rmtree(self._directory)
+        self._place.close()
+
+
+class Workplace:
+    """A directory for what ansible-runner writes: the environment and all output, which may have secrets. So it is in memory where
+    there is some, and what killed processes have left is removed by the next one; a lock, which ends with its process, tells whose."""
+
+    def __init__(self, memory: Path = MEMORY):
+        root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+        _sweep(root)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        self._lock = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def forget_environment(self) -> None:
+        """Remove the file in which ansible-runner keeps the environment, once that has reached the process."""
+        for file in self.path.glob("artifacts/*/command"):
+            file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove it."""
+        shutil.rmtree(self.path)
+        os.close(self._lock)
+
+
+def _sweep(root: Path) -> None:
+    """Remove directories of processes that are no more; one so young may not have its lock yet."""
+    for path in root.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another process removes it, or it is another user's
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                if os.fstat(descriptor).st_mtime < time.time() - YOUNG:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def start_project(
@@ -122,14 +161,16 @@ def start_project(
     given to the process and kept nowhere. `arguments`: further ones of ansible-playbook, such as --check. `cancelled` is asked
     now and then; the run is stopped when it says so.
     """
-    directory = Path(tempfile.mkdtemp(prefix="cloudos-project-"))
+    place = Workplace()
 
     def handle(event: dict) -> bool:
+        if event.get("event") == "playbook_on_start":
+            place.forget_environment()
         on_event(event)
         return False
 
     thread, runner = ansible_runner.run_async(
-        private_data_dir=str(directory),
+        private_data_dir=str(place.path),
         project_dir=str(project.resolve()),
         playbook=str((project / playbook).resolve()),
         inventory=str((project / inventory).resolve()),
@@ -141,7 +182,7 @@ def start_project(
         settings={"pexpect_timeout": 1},  # seconds until a cancel is noticed while nothing is printed
         quiet=True,
     )
-    return Project(thread, runner, directory)
+    return Project(thread, runner, place)
 
 
 def settings(collections: Iterable[str]) -> dict[str, str]:

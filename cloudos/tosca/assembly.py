@@ -294,6 +294,8 @@ class Assembly:
         for name, definition in found.items():
             if name not in values and (source := definition.fixed or definition.default) is not None:
                 values[name] = self._value(source, definition, owner, assigned=False)
+        for value in values.values():
+            value.called = True
         return found, values
 
     # Requirements

@@ -27,6 +27,7 @@ class Context:
     value: tuple[Any, Schema | None] | None = None
     typed: bool = False  # whether versions, times and quantities are compared as such
     final: bool = False  # whether data was evaluated already, so that "$" in it means nothing
+    called: bool = False  # whether it is an input of an operation, which workflows may call with inputs of their own
     lenient: bool = False  # whether what cannot be found is unknown instead of wrong (filters on candidates)
 
 
@@ -159,8 +160,8 @@ class Evaluation:
             return self._reference(call, [name, *path])
         definitions = {**self.template.definitions, **context.inputs}
         definition = definitions.get(name)
-        if definition is None and not call.node.source.modern and (found := self._of_workflow(str(name))):
-            return self._reference(call, [name, *path], found.schema)
+        if (definition is None or context.called) and not call.node.source.modern and (found := self._of_workflow(str(name))):
+            return self._reference(call, [name, *path], paths.into(INVALID, (definition or found).schema, path)[1])
         if definition is None:
             raise NoSuch(f"{name} is no input", nearest(name, definitions))
         self.checker.settle(name)

@@ -48,7 +48,10 @@ INVALID = Reference("invalid", ())  # stands for what was told to be wrong alrea
 
 @dataclass(eq=False)
 class Value:
-    """A value in a template. `node` is where it comes from: the assignment, or the default of the definition."""
+    """A value in a template. `node` is where it comes from: the assignment, or the default of the definition.
+
+    `called`: it is an input of an operation, for which inputs of the workflow that calls it go before the template's (1.x).
+    """
 
     value: Any
     place: Mark
@@ -56,6 +59,7 @@ class Value:
     assigned: bool = True
     node: Node | None = field(default=None, repr=False)
     owner: Any = field(default=None, repr=False)  # what SELF means in it
+    called: bool = False
 
 
 @dataclass(eq=False)

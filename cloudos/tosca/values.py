@@ -41,7 +41,7 @@ class Checker:
             self._state[id(value)] = False
             schema = value.definition.schema if value.definition else None
             try:
-                value.value = self.value(value.node, schema, Context(value.owner))
+                value.value = self.value(value.node, schema, Context(value.owner, called=value.called))
             except RecursionError:
                 self.problems.add("function.depth", value.place, "the value depends on too many others", "Shorten the chain.")
                 value.value = INVALID

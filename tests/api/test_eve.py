@@ -74,6 +74,20 @@ def test_deploys_updates_scales_and_undeploys(worked):
     assert (house.files(), house.ann.get(path).status_code) == ([], 404)
 
 
+def test_an_update_forgets_what_another_design_no_longer_has(worked):
+    """Inputs and numbers of nodes stay with an update; those of what is gone must not stand in its way for ever."""
+    house = worked
+    path, job = house.deploy("shop", design("one", "two", most=3), inputs={"content": "given"})
+    house.ended(job)
+    house.done(f"{path}/scale", instances={"two": 2})
+    bare = design("one", "three", content="own", most=3).replace(b"content:\n      default: own", b"other:\n      default: own")
+    bare = bare.replace(b"get_input: content", b"get_input: other")
+    house.done(f"{path}/update", design=house.store("shop-design", bare))
+    assert house.files() == [("one", "own"), ("three", "own")]
+    refused = house.ann.post(f"{path}/update", json={"design": "shop-design", "inputs": {"content": "x"}, "instances": {"two": 1}})
+    assert refused.status_code == 400 and "has no input content" in str(refused.json()["errors"])
+
+
 def test_heal_makes_what_is_missing(worked):
     house = worked
     path, job = house.deploy("shop", design("one", "two"))

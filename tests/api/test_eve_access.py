@@ -94,6 +94,8 @@ def test_no_answer_tells_how_the_operator_logs_in(made):
 
 def test_others_names_stay_theirs_where_things_are_shared(made):
     from cloudos.eve.jobs.stored import STRANGER, States
+    from cloudos.eve.lifecycle import Eve
+    from cloudos.eve.problems import Refused
 
     served, ids = made
     transact = served.app.runtime.db.transact
@@ -102,7 +104,10 @@ def test_others_names_stay_theirs_where_things_are_shared(made):
         session.add_all([StateDocument(topology_id=id_, serial=1, document=document) for id_ in ids.values()])
     found = States(lambda work: transact(work, reading=True), project="p1").others("mark-public-cloud")
     assert sorted(one.topology for one in found) == ["private-cloud", "private-project", "public-project"]
-    assert {one.topology for one in States(lambda work: transact(work, reading=True), project="p2").others("none")} == {STRANGER}
+    strangers = States(lambda work: transact(work, reading=True), project="p2")
+    assert {one.topology for one in strangers.others("none")} == {STRANGER} and list(strangers.topologies()) == []
+    with pytest.raises(Refused, match=r"topology nothing is not deployed\. Deployed are: none"):
+        Eve(strangers).undeploy("nothing")
 
 
 def test_no_request_makes_it_fail(made):

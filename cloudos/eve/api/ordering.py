@@ -18,14 +18,15 @@ from cloudos.eve.jobs.faults import Moved, NotActive, Undeployable, found, shown
 from cloudos.eve.jobs.stored import States
 from cloudos.eve.jobs.work import request_of
 from cloudos.eve.jobs.workplace import PUBLIC
-from cloudos.eve.lifecycle import Eve, Request
+from cloudos.eve.lifecycle import NO_KEY, Eve, Request
 from cloudos.eve.models import INACTIVE, Design, Kept, StateDocument, StoredPlan, Topology
 from cloudos.eve.problems import Refused
 from cloudos.eve.problems import Undeployable as NotCompiled
 from cloudos.eve.provider import Pool
 from cloudos.eve.quota import Survey
+from cloudos.tosca.archive import ArchiveTree
 
-NO_KEY = "ssh-ed25519 made-when-it-is-deployed"
+OUTLIVING = ("inputs", "instances", "placement", "choices")
 
 
 class Planner(Eve):
@@ -49,7 +50,7 @@ class Planner(Eve):
 @dataclass
 class Wanted:
     """An order. `wanted` goes into the topology and the job: design, profile, inputs, placement, choices, instances,
-    names of pools; no secrets."""
+    names of pools; no secrets. `outlives`: what of it is only from before, when the design is another one: inputs ... -> names."""
 
     wanted: dict[str, Any]
     pools: dict[str, dict[str, Any]]
@@ -59,6 +60,7 @@ class Wanted:
     nodes: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
     surveys: dict[str, Survey] = field(default_factory=dict)
+    outlives: dict[str, set[str]] = field(default_factory=dict)
 
     def keep(self, call: Call) -> None:
         """The design's archive, for the job."""
@@ -98,7 +100,10 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
     if topology:
         _same_pools(call, topology, kept, named)
     archive = fetched.data if fetched else archive_of(call, wanted["design"])
-    return Wanted(wanted, {**kept, **named}, archive, surveys=pools.surveys(call, named))
+    order = Wanted(wanted, {**kept, **named}, archive, surveys=pools.surveys(call, named))
+    if topology and fetched and fetched.about["sha256"] != before["design"]["sha256"]:
+        order.outlives = {key: before.get(key, {}).keys() - (profile.get(key) or {}).keys() - body.get(key, {}).keys() for key in OUTLIVING}
+    return order
 
 
 def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, verb: str = "deploy") -> Wanted:
@@ -106,6 +111,7 @@ def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, ver
     order.verb = verb
     reference = order.wanted["design"]["reference"]
     with designs.opened(order.archive, order.wanted["design"]["name"]) as tree:
+        _forget(order, tree)
         request = request_of(mark, order.wanted, pools.usable(order.own_pools()), tree)
         order.nodes = len(request.template.nodes)
         order.plan = _plan(call, order, topology, request, reference)
@@ -113,10 +119,19 @@ def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, ver
     return order
 
 
+def _forget(order: Wanted, tree: ArchiveTree) -> None:
+    """Of what the topology had by earlier orders, what is about inputs and nodes that another design does not have any more."""
+    if not any(order.outlives.values()) or (template := designs.template(tree, None).template) is None:
+        return
+    for key, names in order.outlives.items():
+        known = template.definitions if key == "inputs" else template.nodes
+        order.wanted[key] = {name: value for name, value in order.wanted[key].items() if name not in names or name in known}
+
+
 def demand_room(order: Wanted) -> None:
     """Raise Undeployable for a plan for which the quotas, asked just now, have no room."""
     live = {name: one for name, one in order.surveys.items() if one.live}
-    if order.plan and (problems := quota.lacking(order.plan.quota, live)):
+    if order.plan and (problems := quota.lacking(order.plan.peak, live)):
         raise found(order.wanted["design"]["reference"], problems)
 
 

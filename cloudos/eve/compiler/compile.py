@@ -11,9 +11,9 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cloudos.eve.compiler import operations
+from cloudos.eve.compiler import operations, unserved
 from cloudos.eve.compiler.bound import Choices
-from cloudos.eve.compiler.expressions import ExpressionError, empty, evaluate
+from cloudos.eve.compiler.expressions import ExpressionError, Refusal, empty, evaluate
 from cloudos.eve.compiler.instances import Instance, Link, Owner, arguments
 from cloudos.eve.compiler.values import Values
 from cloudos.eve.graph import Graph, Resource
@@ -89,7 +89,8 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
-        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), [*self._notes, *self.choices.unused()])
+        notes = [*self._notes, *self.choices.unused(), *unserved.notes(self)]
+        return Graph(self.resources, outputs, counts, self.choices.fulfilled(), notes)
 
     # Problems
 
@@ -106,8 +107,9 @@ class Compiler:
             return method(*values)
         except ExpressionError as error:
             kind = getattr(thing, "type", None)
+            where = "it in the template" if isinstance(error, Refusal) else "the value, or the provider's mapping"
             self.problem(thing, f"{thing.name if hasattr(thing, 'name') else 'this'} ({kind.name if kind else 'value'}): {error}",
-                         "Correct the value, or the provider's mapping.")  # fmt: skip
+                         f"Correct {where}.")  # fmt: skip
         return None
 
     # Nodes, pools and mapping entries
@@ -194,13 +196,18 @@ class Compiler:
         """{"count", "min", "max"} of a node's instances."""
         leader = self.leader_of(node)
         limits = self._limits(leader)
-        least, most = limits.get("min"), limits.get("max")
-        default = limits.get("count", least if least is not None else leader.count)
-        wanted = self.asked.get(leader.name, default if isinstance(default, int) else 1)
-        if leader.name in self.asked and not (least or 0) <= wanted <= (most if most is not None else max(wanted, default)):
-            self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {least or 0} to {most or default}",
+        default = limits.get("count", limits.get("min", leader.count))
+        default = default if isinstance(default, int) else 1
+        least, most = limits.get("min", 0 if limits else default), limits.get("max", None if "min" in limits else default)
+        wanted = self.asked.get(leader.name, default)
+        if most is not None and least > most:
+            message = f"{leader.name} may have at least {least} instances and at most {most}"
+            self.problem(leader, message, "Correct the limits in the template.")
+        elif not (least <= wanted and (most is None or wanted <= most)):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {bounds}",
                          "Ask for a number between, or change the limits in the template.")  # fmt: skip
-        return {"count": wanted, "min": least if least is not None else default, "max": most if most is not None else default}
+        return {"count": wanted, "min": limits.get("min", default), "max": most}
 
     def _limits(self, node: NodeTemplate) -> dict[str, int]:
         """What mapping and policies say of the number of instances."""
@@ -319,6 +326,7 @@ class Compiler:
         return {"$attribute": [name, "id"]}
 
     def _node(self, node: NodeTemplate) -> None:
+        unserved.demand_made(self, node)
         for instance in self.instances(node):
             self._add(instance, node.name, instance.index)
             for link in self.outgoing(instance):
@@ -329,7 +337,7 @@ class Compiler:
             if name in self.resources:
                 if made.get("shared") or existing:
                     continue
-                raise ExpressionError(f"two things would be named {name}")
+                raise Refusal(f"two things would be named {name}; rename one of the nodes")
             data = existing or arguments(owner, made)
             before = () if existing else tuple(sorted({*needs} - {name}))
             self.resources[name] = Resource(name, made["kind"], node, owner.pool.name, data, before, existing is not None, index)

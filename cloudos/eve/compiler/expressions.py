@@ -29,7 +29,7 @@ class ExpressionError(Exception):
 
 
 class Refusal(ExpressionError):
-    """An expression that says itself why something cannot be; the text is that reason."""
+    """A mapping refuses what the template says; the text is the reason, and where in the mapping helps nobody."""
 
 
 def amount(value: Any, unit: str) -> int | None:

@@ -21,6 +21,7 @@ class Compilation(Protocol):
     """The whole of which instances, links, values and operations are parts, as these see it; compile.Compiler is it."""
 
     template: Template
+    pools: Mapping[str, Pool]
     topology: str
     resources: dict[str, Resource]
     relationships: list[Relationship]

@@ -7,6 +7,7 @@ Arguments of an operation: `hosts` (server's resource -> how to log in: address 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ AFTER_START = (("add_target", "source"), ("add_source", "target"), ("target_chan
 UNDO = {"create": "delete", "start": "stop", "add_target": "remove_target", "add_source": "remove_source"}
 ANSIBLE = (".yml", ".yaml")
 ORCHESTRATOR = "ORCHESTRATOR"
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of Ansible and of shells
 
 
 def add(compiler: Compilation) -> None:
@@ -118,6 +120,9 @@ def call(operation: Operation | None, own: Mapping[str, Any] | None, instance: I
     """What is run for an operation of the template, else for the mapping's own one (`own`); None when there is neither."""
     if implemented(operation):
         given = {key: value for key, value in inputs.items() if value is not None}
+        if wrong := [name for name in (*given, *operation.outputs) if not VARIABLE.fullmatch(name)]:
+            message = f"{', '.join(wrong)} of operation {operation.name} of {instance.name} cannot be the name of a variable"
+            instance.compiler.problem(operation, message, "Name inputs and outputs with letters, digits and underscores.")
         return {
             "how": {**how(operation.implementation.primary.file, operation.implementation), **roles_of(instance)},
             "inputs": given, "outputs": sorted(operation.outputs), "timeout": operation.implementation.timeout,

@@ -52,7 +52,7 @@ class Values:
         if reference.name in TEXTS:
             return {f"${reference.name}": [self.data(one, value, instance, link) for one in arguments]}
         if reference.name == "get_input":
-            return inside(self.inputs.get(str(arguments[0])), arguments[1:])  # None: one without value, where none were given
+            return inside(self._input(str(arguments[0]), value), arguments[1:])
         method = getattr(self, f"_{reference.name}", None)
         try:
             if method:
@@ -63,6 +63,10 @@ class Values:
             return None
         self.compiler.problem(value, f"function {reference.name} cannot be left to run time", "Use get_attribute or get_operation_output.")
         return None
+
+    def _input(self, name: str, value: Value) -> Any:
+        """Of the workflow that runs, else of the template; None for one without value, where none were given."""
+        return self.inputs[name] if name in self.inputs else self.data(self.template.inputs.get(name), value, None, None)
 
     def _get_attribute(self, arguments: list, value: Value, instance: Instance | None, link: Link | None) -> Any:
         entity, rest = paths.resolve(arguments, self._owner(value, link), self.template, self.modern)

@@ -21,7 +21,7 @@ from cloudos.eve.compiler.operations import ANSIBLE
 from cloudos.eve.engine.calls import PLAYS, Operations, call_of, host_name, listed
 from cloudos.eve.engine.plan import Plan, Stage
 from cloudos.eve.engine.state import State
-from cloudos.eve.engine.tasks import SECRET, expression, jinja, variable
+from cloudos.eve.engine.tasks import SECRET, expression, jinja, variable, with_secrets
 from cloudos.eve.graph import Resource
 from cloudos.eve.problems import Problem, Undeployable
 from cloudos.eve.provider import Pool
@@ -52,9 +52,11 @@ def secrets_in(value: Any) -> set[str]:
     return set(SECRET.findall(json.dumps(value)))
 
 
-def secrets_of(plan: Plan) -> set[str]:
-    """Names of all secrets that a run of the plan needs."""
-    return {name for stage in plan.stages for one in stage.names for name in secrets_in(plan.subject(stage, one).arguments)}
+def secrets_of(plan: Plan, pools: Mapping[str, Pool]) -> set[str]:
+    """Names of all secrets that a run of the plan needs, those with which its pools are logged in to among them."""
+    logins = [pools[stage.pool].login for stage in plan.stages if stage.pool]
+    subjects = [plan.subject(stage, one).arguments for stage in plan.stages for one in stage.names]
+    return {name for value in (*logins, *subjects) for name in secrets_in(value)}
 
 
 def emit(
@@ -89,7 +91,8 @@ class Project:
         self._json(PLAYS, self.operations.plays)
         (self.directory / "ansible.cfg").write_text(SETTINGS)
         here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        others = {one.login["host"]: dict(one.login.get("host_variables", {})) for one in self.pools.values() if "host" in one.login}
+        others = {one.login["host"]: jinja(with_secrets(dict(one.login.get("host_variables", {}))))
+                  for one in self.pools.values() if "host" in one.login}  # fmt: skip
         self._json("inventory.json", {"all": {"hosts": {**dict(sorted(others.items())), "localhost": here}}})
         made = {name: one.attributes for name, one in self.state.entries.items() if one.attributes}
         self._json("known.json", dict(sorted({**self.state.called, **made, **self._also_known()}.items())))
@@ -130,7 +133,7 @@ class Project:
         doing = "Remove" if stage.down else "Make"
         action = "delete" if stage.down else "create"
         arguments: dict[str, Any] = {
-            **{argument: jinja(pool.login[key]) for argument, key in pool.mapping.login.items() if key in pool.login},
+            **{argument: jinja(with_secrets(pool.login[key])) for argument, key in pool.mapping.login.items() if key in pool.login},
             "topology": self.plan.topology,
             "state": "absent" if stage.down else "present",
             "resources": "{{ lookup('ansible.builtin.file', playbook_dir ~ '/" + file + "') | from_json }}",

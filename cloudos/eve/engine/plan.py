@@ -49,7 +49,8 @@ class Stage:
 class Plan:
     """All steps by name, and the stages in their order; without stages there is nothing to do.
 
-    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out, and what was chosen for nothing.
+    `quota`: pool -> quota -> how much more of it is used in the end; `peak`: before what goes last is gone, which is what must be free.
+    `lacking`: what the pools' quotas have no room for; `notes`: what could not be found out, and those of the graph.
     """
 
     topology: str
@@ -58,6 +59,7 @@ class Plan:
     graph: Graph
     kept: dict[str, list[str]] = field(default_factory=dict)
     quota: dict[str, dict[str, int]] = field(default_factory=dict)
+    peak: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0
     lacking: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -121,10 +123,8 @@ class _Planner:
             undo = entry.resource.kind == OPERATION
             if not undo or entry.resource.arguments.get("undo"):
                 self.steps[name] = Step(name, UNDO if undo else DELETE, entry.resource, entry.resource, reason="no longer in the template")
-        stages = self._stages()
-        if not stages:  # a plan that only looks is no plan
-            stages = []
-        plan = Plan(self.state.topology, self.steps, stages, self.graph, self.kept, self._quota())
+        plan = Plan(self.state.topology, self.steps, self._stages(), self.graph, self.kept,
+                    self._quota(CREATE, CHANGE, REPLACE, DELETE), self._quota(CREATE, CHANGE, REPLACE))  # fmt: skip
         plan.notes = [*self.graph.notes]
         plan.seconds = self._seconds(plan)
         return plan
@@ -216,17 +216,21 @@ class _Planner:
 
     # Figures
 
-    def _quota(self) -> dict[str, dict[str, int]]:
-        """Pool -> what is needed more of each quota; less of it counts negative."""
+    def _quota(self, *actions: str) -> dict[str, dict[str, int]]:
+        """Pool -> what steps of these actions need more of each quota; less of it counts negative."""
         found: dict[str, dict[str, int]] = {}
         for step in self.steps.values():
-            if step.resource.kind == OPERATION or step.action not in (CREATE, DELETE, CHANGE) or self._counts_already(step):
+            if step.resource.kind == OPERATION or step.action not in actions or self._counts_already(step):
                 continue
-            for name, what in self._kind(step.resource).quota.items():
-                now = self._counted(step.resource, what) - (self._counted(step.old, what) if step.action == CHANGE and step.old else 0)
-                total = found.setdefault(step.resource.pool, {})
-                total[name] = total.get(name, 0) + (-now if step.action == DELETE else now)
-        return {pool: {name: number for name, number in sorted(one.items()) if number} for pool, one in found.items()}
+            new, old = None if step.action == DELETE else step.resource, None if step.action == CREATE else step.old
+            for one, sign in ((new, 1), (old, -1)):
+                if one is None:
+                    continue
+                total = found.setdefault(one.pool, {})
+                for name, what in self._kind(one).quota.items():
+                    total[name] = total.get(name, 0) + sign * self._counted(one, what)
+        told = {pool: {name: number for name, number in sorted(one.items()) if number} for pool, one in found.items()}
+        return {pool: one for pool, one in told.items() if one}
 
     def _counts_already(self, step: Step) -> bool:
         """What was begun may be there, and then it is no more that is needed."""

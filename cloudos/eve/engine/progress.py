@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloudos.eve.engine.calls import GATE
-from cloudos.eve.engine.plan import UNDO, Plan
+from cloudos.eve.engine.plan import REPLACE, UNDO, Plan
 from cloudos.eve.engine.state import State
 from cloudos.eve.engine.tasks import DONE_TASK, fact_of
 
 DONE, FAILED = ("runner_on_ok",), ("runner_on_failed", "runner_on_unreachable")
 SHOWN = 40  # lines of output that a failure tells
 STAGE = "Stage "  # begins the names of plays about resources
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+TELLING = 8  # characters from which on a line of a secret is one itself
 ADVICE = "Look at the output, mend the cause and run the same again: what was done stays done."
 
 
@@ -26,7 +31,8 @@ class Follower:
     def __init__(self, plan: Plan, state: State, secrets: Mapping[str, str], tell: Callable[[dict], None],
                  save: Callable[[], None] | None, plays: Mapping[str, Mapping[str, str]]):  # fmt: skip
         self.plan, self.state, self.tell, self.save, self.plays = plan, state, tell, save, plays
-        self.masks = sorted(((value, f"${{secret:{name}}}") for name, value in secrets.items() if value), key=lambda pair: -len(pair[0]))
+        masks = ((form, f"${{secret:{name}}}") for name, value in secrets.items() if value for form in _forms(value))
+        self.masks = sorted(masks, key=lambda pair: -len(pair[0]))
         self.failures: list[dict] = []
         self.seen: set[str] = set()
         self.output = ""
@@ -53,10 +59,12 @@ class Follower:
 
     def end(self, code: int | None, output: str) -> None:
         """The run is over; one that failed without an event that says why tells its last lines."""
-        self.output = self._masked(output)
+        self.output = self._masked(COLOUR.sub("", output))
         if code != 0 and not self.failures:
             lines = [line for line in self.output.splitlines() if line.strip()][-SHOWN:]
-            self.failures.append({"node": None, "operation": None, "cause": f"ansible-playbook ended with {code}", "log": lines,
+            (operation,) = names if len(names := {*self.plays.get(self._play, {}).values()}) == 1 else (None,)
+            node = self.plan.steps[operation].resource.node if operation else None
+            self.failures.append({"node": node, "operation": operation, "cause": f"ansible-playbook ended with {code}", "log": lines,
                                   "next_step": ADVICE})  # fmt: skip
 
     # What was made
@@ -77,7 +85,9 @@ class Follower:
                 continue
             action = one.get("action")
             attributes = {key: value for key, value in one.items() if key not in ("action", "seconds", "kind")}
-            if action == "deleted":
+            if action == "deleted" and step.action == REPLACE:
+                self.state.begin(step.resource)  # the next stage makes it; a kill in between must not lose it
+            elif action == "deleted":
                 self.state.forget(name)
             elif action != "found":
                 self.state.have(step.resource, self._masked(attributes), one.get("seconds", 0))
@@ -94,11 +104,12 @@ class Follower:
     def _operation(self, name: str, result: Mapping[str, Any]) -> None:
         step = self.plan.steps[name]
         outputs = (result.get("ansible_facts") or {}).get(fact_of(name)) or {}
-        if step.action == UNDO or name in self._down:
+        undone = step.action == UNDO or name in self._down
+        if undone:
             self.state.forget(name)
         else:
             self.state.have(step.resource, self._masked(outputs), round(time.monotonic() - self._began, 1))
-        self._tell(name, step.resource.node, "run")
+        self._tell(name, step.resource.node, UNDO if undone else "run")
         if self.save:
             self.save()
 
@@ -120,8 +131,7 @@ class Follower:
         for line in self._each(failure):
             self._add(node, operation, line, data, failure, result)
         if not failure.get("failed"):
-            cause = failure.get("cause") or result.get("msg") or "no reason was given"
-            self._add(node, operation, str(cause), data, failure, result)
+            self._add(node, operation, failure.get("cause") or _cause(result), data, failure, result)
         return None
 
     @staticmethod
@@ -136,10 +146,12 @@ class Follower:
             self.state.forget(operation)
             self._tell(operation, self.plan.steps[operation].resource.node, "skipped")
             return
-        self._add(self.plan.steps[operation].resource.node, operation, str(result.get("msg", "failed")), data, {}, result)
+        undo = self.plan.steps[operation].resource.arguments["undo"]["operation"]
+        self._add(self.plan.steps[operation].resource.node, operation, f"{undo}: {_cause(result)}", data, {}, result)
 
     def _add(self, node: str | None, operation: str | None, cause: str, data: Mapping[str, Any], failure: Mapping, result: Mapping) -> None:
-        log = [*(failure.get("log") or []), *str(result.get("stderr") or result.get("module_stderr") or "").splitlines()[-SHOWN:]]
+        said = self._masked(str(result.get("stderr") or result.get("module_stderr") or ""))  # before it is lines: a secret may be several
+        log = [*(failure.get("log") or []), *said.splitlines()[-SHOWN:]]
         told = {"node": node, "operation": operation, "task": data.get("task"), "host": data.get("host"), "cause": cause,
                 "log": log, "next_step": failure.get("next_step") or ADVICE}  # fmt: skip
         self.failures.append(self._masked(told))
@@ -155,3 +167,15 @@ class Follower:
         return [self._masked(item) for item in value] if isinstance(value, list) else value
 
 
+def _forms(secret: str) -> set[str]:
+    """A secret as it may be told: all of it or a line of it, as it is or inside JSON, and as outputs of scripts are told."""
+    lines = secret.splitlines() if "\n" in secret else []
+    parts = {secret, *(line.strip() for line in lines if len(line.strip()) >= TELLING)}
+    in_json = {json.dumps(part, ensure_ascii=ascii_only)[1:-1] for part in parts for ascii_only in (True, False)}
+    return {*parts, *in_json, base64.b64encode(secret.encode()).decode()}
+
+
+def _cause(result: Mapping[str, Any]) -> str:
+    """Why a task failed; of one in a loop, why its first item did."""
+    failed = next((one for one in result.get("results") or () if isinstance(one, Mapping) and one.get("failed")), result)
+    return str(failed.get("msg") or failed.get("reason") or result.get("msg") or "no reason was given")

@@ -1,13 +1,14 @@
 """What a topology consists of now: one JSON document per topology, written whole after every stage; no secrets in it.
 
-{"format": 1, "topology", "serial", "template": {"file", "digest"}, "pools": {name: {"provider", "login"}}, "counts", "outputs",
+{"format": 1, "topology", "serial", "template": {"file"}, "pools": {name: {"provider", "login", "defaults"}}, "counts", "outputs",
  "resources": {name: {...Resource, "status", "attributes", "seconds"}}, and of workflows "states": {instance: state},
  "called": {instance:operation: outputs}, "runs": [...]}
-status: `begun` (a request may have left something), `present`, `gone` (was there, and is to be made again).
+status: `begun` (a request may have left something) or `present`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from cloudos.eve.problems import Refused
 FORMAT = 1
 RUNS = 20  # runs of workflows that are remembered
 DESIGN = "design.csar"
-BEGUN, PRESENT, GONE = "begun", "present", "gone"
+BEGUN, PRESENT = "begun", "present"
 
 
 @dataclass
@@ -71,8 +72,7 @@ class State:
 
     def begin(self, resource: Resource) -> None:
         """Note that a resource is about to be made, so that what a kill leaves is known."""
-        before = self.entries.get(resource.name)
-        self.entries[resource.name] = Entry(resource, BEGUN, before.attributes if before else {}, before.seconds if before else 0)
+        self.entries[resource.name] = Entry(resource, BEGUN)
 
     def have(self, resource: Resource, attributes: Mapping[str, Any], seconds: float = 0) -> None:
         """Note that a resource is there."""
@@ -148,9 +148,15 @@ class Directory:
         if archive != self.design(topology):
             home.write(self.folder(topology) / DESIGN, archive)
 
-    def locked(self, topology: str):
-        """Hold the topology against other processes."""
-        return home.locked(self.folder(topology) / "lock")
+    @contextlib.contextmanager
+    def locked(self, topology: str) -> Iterator[None]:
+        """Hold the topology against other processes. Raises Refused when one has it."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(home.locked(self.folder(topology) / "lock", wait=False))
+            except BlockingIOError:
+                raise Refused(f"topology {topology} is held by another command. Wait for its end, and say the same again.") from None
+            yield
 
     def topologies(self) -> Iterator[str]:
         """Names of those that are deployed."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import posixpath
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,7 +113,8 @@ def _script(name: str, call: Mapping[str, Any], how: Mapping[str, Any], inputs: 
     """A script gets its inputs as environment variables, runs beside its own files, and leaves its outputs as variables."""
     folder, file = posixpath.split(how["file"])
     outputs = list(call.get("outputs", ()))
-    run = f"./{file}" if not file.endswith(SHELLS) else _sourced(file, outputs)
+    path = shlex.quote(f"./{file}")
+    run = path if not file.endswith(SHELLS) else _sourced(path, outputs)
     task = {
         "name": f"{name}: {how['file']}",
         "ansible.builtin.shell": {"cmd": run, "chdir": posixpath.join(remote, folder), "executable": "/bin/bash"},
@@ -128,13 +130,13 @@ def _roles_beside(how: Mapping[str, Any], remote: str) -> dict[str, str]:
     return {"ANSIBLE_ROLES_PATH": ":".join(folders)} if folders else {}
 
 
-def _sourced(file: str, outputs: list[str]) -> str:
+def _sourced(path: str, outputs: list[str]) -> str:
     """A shell script whose variables are told when it ends, however it ends; its exit code stays its own."""
     if not outputs:
-        return f"bash ./{file}"
+        return f"bash {path}"
     told = " ".join(outputs)
     tell = f'for eve_name in {told}; do printf "\\n{OUTPUT}%s=%s\\n" "$eve_name" "$(printf %s "${{!eve_name}}" | base64 -w0)"; done'
-    return f"eve_tell() {{ eve_code=$?; {tell}; exit $eve_code; }}; trap eve_tell EXIT; . ./{file}"
+    return f"eve_tell() {{ eve_code=$?; {tell}; exit $eve_code; }}; trap eve_tell EXIT; . {path}"
 
 
 def _text(value: Any) -> Any:

@@ -50,8 +50,9 @@ class States(Directory):
         return contextlib.nullcontext()
 
     def topologies(self) -> Iterator[str]:
-        """Marks of all that have a state."""
-        return iter(self._read(lambda session: list(session.scalars(sa.select(Topology.mark).join(StateDocument)))))
+        """Names of those of the project that have a state."""
+        statement = sa.select(Topology.name).join(StateDocument).where(Topology.project_id == self._project).order_by(Topology.name)
+        return iter(self._read(lambda session: list(session.scalars(statement))))
 
     def others(self, topology: str) -> list[State]:
         """The states of all other topologies; those of other projects keep their names for themselves."""

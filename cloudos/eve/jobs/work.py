@@ -48,10 +48,10 @@ class ServiceEve(Eve):
     def survey(self, pool: Pool) -> None:
         """Quotas were asked with the order; while a job waits others may use what was free, and then the cloud says so."""
 
-    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...], *flow: Any) -> Any:
+    def _run(self, plan: Plan, state: State, pools: Mapping[str, Pool], tree: Tree | None, arguments: tuple[str, ...], *more: Any) -> Any:
         if not arguments:
             self._tasks.plan(plan)
-        return super()._run(plan, state, pools, tree, arguments, *flow)
+        return super()._run(plan, state, pools, tree, arguments, *more)
 
     @staticmethod
     def _given(secrets: Mapping[str, str]) -> Any:
@@ -199,6 +199,9 @@ def workflow(run: Run) -> dict[str, Any]:
 
 def undone(order: Order, eve: Eve, folder: Path) -> str:
     """Take down what a failed job had made; what came of it in words."""
+    if not eve.states.load(order.mark).entries:
+        gone(order)
+        return "Nothing was left of it."
     outcome = eve.undeploy(order.mark)
     try:
         order.end(outcome, folder)

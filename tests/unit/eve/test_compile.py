@@ -3,6 +3,8 @@
 import pytest
 from topologies import APP, APP_NODE, SHOP
 
+from cloudos.eve.compiler.expressions import ExpressionError, Refusal, evaluate
+from cloudos.eve.compiler.instances import refuse
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.provider import Pool
 
@@ -310,3 +312,21 @@ def test_a_floating_ip_goes_before_the_router_in_whichever_pool_that_is(compiled
             - network: {node: lan, relationship: {type: cloudos.relationships.ConnectsToNetwork, properties: {floating_ip: true}}}
     """, places=places, placement={"web": "again", "lan": "default", "router": "default"})  # fmt: skip
     assert "router_lan_router_interface" in graph.resources["web_lan_floating_ip"].needs
+
+
+def test_two_things_of_one_name_are_told_without_the_mapping(compiled):
+    nodes = """
+    web: {type: cloudos.nodes.ServerGroup, properties: {min_instances: 2, max_instances: 2}}
+    web-2: {type: cloudos.nodes.Server}
+"""
+    words = r"web-2 \(cloudos.nodes.Server\): two things would be named web-2; rename one of the nodes. Correct it in the template"
+    with pytest.raises(Undeployable, match=words):
+        compiled(nodes)
+
+
+def test_what_a_mapping_refuses_is_told_in_its_words_only():
+    with pytest.raises(Refusal) as told:
+        evaluate("{{ false or refuse('networks carry no ' ~ kind) }}", {"refuse": refuse, "kind": "pigeons"})
+    assert str(told.value) == "networks carry no pigeons"
+    with pytest.raises(ExpressionError, match=r"size \| gigabytes \}\}: 'big' is no size"):
+        evaluate("{{ size | gigabytes }}", {"size": "big"})

@@ -81,6 +81,15 @@ def test_inlined_steps_lie_between_and_their_failures_lead_out(flow_of):
     assert {name for name, unit in flow.units.items() if unit.caught} == {"a.1", "a.2/x.1", "a.2/x.1.2", "a.2/y.1", "a.2", "a.3"}
 
 
+def test_an_input_of_the_workflow_goes_before_the_templates_of_that_name(flow_of):
+    inner = "{inputs: {password: {type: string}}, steps: {x: {target: app, activities: [{call_operation: Standard.create}]}}}"
+    flow, _ = flow_of("{a: {target: app, activities: [{call_operation: Standard.create}, "
+                      "{inline: {workflow: inner, inputs: {password: mine}}}]}}", f"    inner: {inner}\n")  # fmt: skip
+    given = [one.arguments["inputs"]["password"] for unit in flow.units.values() for one in unit.calls.values()]
+    assert given == ["none", "mine"]
+    assert flow.graph.resources["app:create"].arguments["inputs"]["password"] == "none", "deploy knows the template's only"
+
+
 def test_what_becomes_of_a_unit():
     """A failure that is handled leads on; what is held up holds up; what was not chosen holds nothing up."""
     decide = jinja2.Environment().compile_expression
@@ -127,9 +136,12 @@ def test_workflows_very_deep_inside_of_each_other_are_refused(flow_of):
 
 def test_servers_get_a_key_when_workflows_may_run_on_them(template, pools):
     made = template(SHOP)
-    assert not Eve._logs_in(Request("shop", made, pools))
+    request = Request("shop", made, pools)
+    first = Eve._compiling(request, {}, None)
+    first.graph()
+    assert not Eve._logs_in(request, first)
     made.workflows["w"] = model.Workflow("w", made.place, steps={"s": model.Step("s", made.place, "web", None)})
-    assert Eve._logs_in(Request("shop", made, pools))
+    assert Eve._logs_in(request, first)
 
 
 def test_a_playbook_whose_failure_leads_somewhere_is_refused(flow_of, pools, tmp_path):

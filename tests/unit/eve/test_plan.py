@@ -127,6 +127,16 @@ def test_quotas_are_compared_and_flavors_measured(compiled, pools):
         "quota cores: 15 of 20 are used, 6 more are wanted", "quota instances: 8 of 10 are used, 3 more are wanted"]  # fmt: skip
 
 
+def test_what_is_made_before_what_goes_must_be_free(compiled, pools):
+    """A node with another name is made before the old one goes; what is replaced goes first."""
+    node = "    {}: {{type: cloudos.nodes.Volume, properties: {{size: {} GB{}}}}}"
+    state = deployed(compiled(node.format("old", 4, "")))
+    renamed = make_plan(state, compiled(node.format("new", 4, "")), pools)
+    assert renamed.quota == {} and renamed.peak == {"default": {"gigabytes": 4, "volumes": 1}}
+    replaced = make_plan(state, compiled(node.format("old", 6, ", volume_type: fast")), pools)
+    assert actions(replaced) == {"old": "replace"} and replaced.quota == replaced.peak == {"default": {"gigabytes": 2}}
+
+
 def test_what_was_begun_counts_no_second_time(compiled, pools):
     graph = compiled(SHOP)
     state = State("shop")

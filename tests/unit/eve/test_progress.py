@@ -1,6 +1,6 @@
 """What a run's events leave in the state."""
 
-from cloudos.eve.engine.plan import make_plan
+from cloudos.eve.engine.plan import REPLACE, make_plan
 from cloudos.eve.engine.progress import Follower
 from cloudos.eve.engine.state import State
 from cloudos.eve.graph import Graph
@@ -45,3 +45,19 @@ def test_looking_for_what_is_missing_notes_nothing(compiled, pools):
     follower.event({"event": "playbook_on_play_start", "event_data": {"name": "Stage 1"}})
     follower.event(event("runner_on_ok", resources={}))
     assert set(state.entries) == before and not follower.seen
+
+
+def test_a_kill_between_the_two_halves_of_a_replacement_loses_nothing(compiled, pools):
+    node = "lan: {type: cloudos.nodes.NetworkSegment, properties: {cidr: %s}}"
+    state = State("shop")
+    for name, one in compiled(node % "10.0.0.0/24").resources.items():
+        state.have(one, {"id": f"id-of-{name}"})
+    graph = compiled(node % "10.9.0.0/24")
+    plan = make_plan(state, graph, pools)
+    assert plan.steps["lan_subnet"].action == REPLACE
+    follower = Follower(plan, state, {}, lambda one: None, lambda: None, {})
+    follower.event({"event": "playbook_on_play_start", "event_data": {"name": "Stage 1"}})
+    follower.event(event("runner_on_ok", resources={"lan_subnet": {"action": "deleted"}}))
+    left = make_plan(state, Graph(), pools)
+    assert left.steps["lan_subnet"].action == "delete", "undeploy looks for what may have been made meanwhile"
+    assert make_plan(state, graph, pools).steps["lan_subnet"].reason == "was begun"

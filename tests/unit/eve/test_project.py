@@ -56,7 +56,7 @@ def test_the_same_plan_gives_the_same_bytes_and_no_secret(compiled, pools, scrip
     (block,) = json.loads(first[f"calls/{create['vars']['eve_calls']['web']}"])
     assert block["tags"] == ["node:app", "op:create"]
     assert variable("shop/password") in block["block"][0]["environment"]["password"]
-    assert secrets_of(plan) == {"shop/password"}
+    assert secrets_of(plan, pools) == {"shop/password"}
     assert start.check_syntax(out / "one", "playbook.json", "inventory.json") is None
 
 

@@ -55,6 +55,18 @@ def test_the_example_of_the_page_deploys_scales_and_undeploys(shelf, request_for
     assert eve.undeploy("shop").ok and not any((shelf / "shop").iterdir())
 
 
+def test_secrets_reach_a_module_and_the_way_to_log_in_and_stay_nowhere(shelf, pools, request_for, tmp_path):
+    types = "node_types: {my.Box: {derived_from: tosca.nodes.Compute, properties: {name: {type: string}}}}"
+    wanted = request_for("    box: {type: my.Box, properties: {name: 'label ${secret:label}'}}", types=types)
+    wanted.pools["attic"] = Pool("attic", "shelf", {"root": "${secret:where}"})
+    eve = Eve(Directory(tmp_path / "states"), {"label": "geheim", "where": str(shelf)}.__getitem__)
+    made = eve.deploy(wanted)
+    assert made.ok, made.failures
+    assert json.loads((shelf / "shop" / "box" / "box.json").read_text())["label"] == "label geheim"
+    written = "".join(path.read_text() for path in (tmp_path / "states").rglob("*.json"))
+    assert "geheim" not in written and "${secret:where}" in written and not eve.deploy(wanted).started
+
+
 def test_an_unknown_provider_lists_those_that_are_installed(shelf):
     with pytest.raises(Refused, match="provider cellar is not installed; there are shelf"):
         providers.provider("cellar")

@@ -108,10 +108,10 @@ def test_only_what_was_asked_just_now_refuses_an_order(monkeypatch):
     known = {"mine": {"source": "own"}, "far": {"source": "graffiti", "quota": limits}, "also": {"source": "own"}}
     found = pools.surveys(None, known)
     assert [found[name].live for name in known] == [True, False, True] and found["mine"] is found["also"]
-    plan = Plan("t", {}, [], Graph(), quota={"far": {"instances": 1}})
+    plan = Plan("t", {}, [], Graph(), peak={"far": {"instances": 1}})
     order = ordering.Wanted({"design": {"reference": "d"}}, {}, b"", plan=plan, surveys=found)
     ordering.demand_room(order)
-    plan.quota = {"mine": {"instances": 1}}
+    plan.peak = {"mine": {"instances": 1}}
     with pytest.raises(Undeployable) as told:
         ordering.demand_room(order)
     assert told.value.facts["errors"][0]["message"] == "quota instances: 1 of 1 are used, 1 more are wanted"
