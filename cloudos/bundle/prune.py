@@ -17,8 +17,8 @@ TESTS = (
 )
 # glance_store names its own in an entry point, and logs an error without them.
 KEPT_TESTS = {"glance_store"}
-# What compilers read: the compiled lies beside it, for this machine's kind (*.exe is for another).
-SOURCES = ("*.po", "*.pot", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.cpp", "*.h", "*.hpp", "*.a", "*.proto", "*.exe")
+# What compilers read: the compiled lies beside it, for this machine's kind (.exe is for another).
+SOURCES = {".po", ".pot", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".a", ".proto", ".exe"}
 # Descriptions of every service of a big provider, of which the code here speaks to few: directory -> what stays of it.
 # Google's are read by Cinder's backups; Amazon's by all that can keep data in S3.
 KEPT_DATA = {
@@ -46,7 +46,7 @@ def prune(root: Path, site: Path) -> None:
     drop(root / name for name in UNUSED)
     drop(path for pattern in TESTS for path in site.glob(pattern) if path.relative_to(site).parts[0] not in KEPT_TESTS)
     drop(path for name, kept in KEPT_DATA.items() for path in (site / name).glob("*") if path.name not in kept)
-    drop(path for pattern in SOURCES for path in site.rglob(pattern))
+    drop(path for path in site.rglob("*") if path.suffix in SOURCES)
     drop(path for pattern, at in BY_LANGUAGE.items() for path in site.glob(pattern) if language(path, at) not in languages)
 
 
