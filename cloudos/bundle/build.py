@@ -21,7 +21,10 @@ from cloudos.bundle.schemas import Schema
 from cloudos.bundle.tree import Tree
 from cloudos.home import locked
 
-RECIPE = ("build.py", "tree.py", "own.py", "schemas.py", "assets.py", "inside/options.py", "inside/snapshot.py", "inside/strip.py")
+RECIPE = (
+    *("build.py", "tree.py", "prune.py", "own.py", "schemas.py", "assets.py"),
+    *("inside/catalogues.py", "inside/options.py", "inside/snapshot.py", "inside/strip.py"),
+)
 SUFFIXES = ("sqfs", "options.json", "cdx.json", "manifest.json", "manifest.json.sig")
 
 
@@ -109,11 +112,13 @@ class Build:
                 own.add_content(tree.site)
                 debian = tree.add_debian_data(work)
             with self._step("byte-compile"):
+                tree.translate()
                 tree.prune()
                 tree.strip()
                 tree.compile()
             with self._step("snapshot the schemas, list the options, make the assets"):
                 heads = self._snapshot(tree, work, made.path("options.json"))
+                tree.prune_assets()
             bill = sbom.bill_of_materials(
                 made.name, made.patch_level, self.lock.read_text(), tree.distributions(), debian
             )

@@ -6,25 +6,12 @@ import shutil
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from cloudos.bundle import prune
 from cloudos.bundle.commands import run, uv
 from cloudos.bundle.errors import BundleError
 
 TARGETS = Path("/opt/cloudos")
 HERE = Path(__file__).parent / "inside"
-# Tests are a third of the code and never run on a node; glance_store names its own in an entry point, and logs an
-# error without them.
-KEPT_TESTS = {"glance_store"}
-# Descriptions of every service of a big provider, of which the code here speaks to few: directory -> what stays of it.
-# Google's are read by Cinder's backups; Amazon's by all that can keep data in S3.
-KEPT_DATA = {
-    "googleapiclient/discovery_cache/documents": {"storage.v1.json"},
-    "botocore/data": {
-        *("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"),
-        *("s3", "sso", "sso-oidc", "sts"),
-    },
-}
-UNUSED = ("CACHEDIR.TAG", "include", "share/doc", "bin/ansible-test", "bin/cloudos")
-SOURCES = ("*.po", "*.pot")  # of the compiled catalogues (.mo) beside them
 # Web pages that exist as a Debian package only: package -> its directory -> where they go in the bundle.
 DEBIAN_DATA = {"novnc": ("usr/share/novnc", "share/novnc")}
 # A mount namespace of its own: the tree is bound to the final path for this command only, whatever is mounted there.
@@ -84,21 +71,19 @@ class Tree:
         self.inside([*install, *locked], what=f"installing {lock.name}", env=environment)
         self.inside([*install, own], what=f"installing {own.name}", env=environment)
 
+    def translate(self) -> None:
+        """Compile the catalogues of messages that wheels bring as sources only."""
+        sources = [path for path in self.site.glob(prune.CATALOGUES) if not path.with_suffix(".mo").exists()]
+        if sources:
+            self.script("catalogues.py", *sources, what="compiling the catalogues of messages")
+
     def prune(self) -> None:
-        """Drop what nodes never use."""
-        for path in [self.root / name for name in UNUSED] + [self.site / "ansible_test"]:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        for path in [path for path in self.site.rglob("tests") if path.is_dir()]:
-            if path.relative_to(self.site).parts[0] not in KEPT_TESTS and path.exists():
-                shutil.rmtree(path)
-        for directory, kept in KEPT_DATA.items():
-            for path in [path for path in (self.site / directory).glob("*") if path.name not in kept]:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for path in [path for pattern in SOURCES for path in self.site.rglob(pattern)]:
-            path.unlink()
+        """Drop what nodes never use, before assets are made."""
+        prune.prune(self.root, self.site)
+
+    def prune_assets(self) -> None:
+        """Drop what assets were made of, and what nobody asks for of them."""
+        prune.prune_assets(self.root, self.site)
 
     def strip(self) -> None:
         """Drop the symbols of compiled modules, which only a debugger reads."""

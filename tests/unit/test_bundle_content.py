@@ -1,6 +1,7 @@
 """What goes into a bundle: the databases of the services, the bill of materials, and a build that is not repeated."""
 
 import ctypes
+import gettext
 import subprocess
 import sys
 from email.message import Message
@@ -16,6 +17,7 @@ from cloudos.bundle.release import load_release
 from cloudos.bundle.tree import Tree
 
 ROOT = Path(__file__).parents[2]
+INSIDE = Path(build.__file__).parent / "inside"
 LAYERS = "database: {database: {connection: '{{ database_url(service) }}', max_pool_size: 5}}\n"
 NOVA = """\
 service: nova
@@ -101,30 +103,126 @@ def test_the_bill_of_materials_tells_hashes_and_licences():
     assert novnc["purl"] == "pkg:deb/debian/novnc@1:1.3.0-1"
 
 
-def test_pruning_drops_tests_but_those_that_are_loaded(tmp_path):
+def planted(tree, names):
+    """Lay files named like that into the site-packages of a tree; their text is their name."""
+    for name in names:
+        path = tree.site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def left(tree):
+    """The files in the site-packages of a tree."""
+    return {str(path.relative_to(tree.site)) for path in tree.site.rglob("*") if path.is_file()}
+
+
+PRUNED = {
+    # tests, but for those that are loaded, and for what only has such a name
+    "nova/tests/unit/test_a.py": False,
+    "glance_store/tests/fakes.py": True,
+    "openstack_dashboard/test/helpers.py": False,
+    "openstack_dashboard/dashboards/project/networks/tests.py": False,
+    "horizon/test/jasmine/jasmine.py": True,
+    "ansible/plugins/test/core.py": True,
+    "jinja2/tests.py": True,
+    # services that the code speaks to
+    "googleapiclient/discovery_cache/documents/storage.v1.json": True,
+    "googleapiclient/discovery_cache/documents/drive.v3.json": False,
+    "botocore/data/s3/2006-03-01/service-2.json.gz": True,
+    "botocore/data/endpoints.json": True,
+    "botocore/data/ec2/2016-11-15/service-2.json.gz": False,
+    # sources of what is compiled
+    "nova/nova.pot": False,
+    "numpy/_core/include/numpy/arrayobject.h": False,
+    "numpy/__init__.pyi": False,
+    "numpy/_core/multiarray.so": True,
+    # languages of the dashboard
+    "openstack_dashboard/locale/pt_BR/LC_MESSAGES/django.po": False,
+    "openstack_dashboard/locale/pt_BR/LC_MESSAGES/django.mo": True,
+    "django/conf/locale/pt/LC_MESSAGES/django.mo": True,
+    "django/conf/locale/nl/LC_MESSAGES/django.mo": False,
+    "django/conf/locale/nl/formats.py": True,
+    "babel/locale-data/root.dat": True,
+    "babel/locale-data/en_001.dat": True,
+    "babel/locale-data/pt_PT.dat": True,
+    "babel/locale-data/nl.dat": False,
+}
+
+
+def test_pruning_leaves_what_a_node_reads(tmp_path):
     tree = Tree(tmp_path, "2026.1-1", "3.11")
-    for name in ("nova/tests/unit", "glance_store/tests", "nova/virt"):
-        (tree.site / name).mkdir(parents=True)
+    planted(tree, PRUNED)
     (tmp_path / "CACHEDIR.TAG").touch()
     tree.prune()
-    left = {str(path.relative_to(tree.site)) for path in tree.site.rglob("*")}
-    assert left == {"nova", "nova/virt", "glance_store", "glance_store/tests"}
+    assert left(tree) == {name for name, stays in PRUNED.items() if stays}
     assert not (tmp_path / "CACHEDIR.TAG").exists()
 
 
-def test_pruning_keeps_what_the_services_speak_to(tmp_path):
+def test_what_assets_are_made_of_goes_when_they_are_made(tmp_path):
     tree = Tree(tmp_path, "2026.1-1", "3.11")
-    google, amazon = "googleapiclient/discovery_cache/documents", "botocore/data"
-    kept = {f"{google}/storage.v1.json", f"{amazon}/s3/2006-03-01/service-2.json.gz", f"{amazon}/endpoints.json", "nova/de.mo"}
-    for name in (*kept, f"{google}/drive.v3.json", f"{amazon}/ec2/2016-11-15/service-2.json.gz", "nova/de.po", "nova/nova.pot"):
-        (tree.site / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree.site / name).touch()
+    code, library = "xstatic/pkg/icons/__init__.py", "xstatic/pkg/icons/data/icons.svg"
+    planted(tree, [code, library])
     tree.prune()
-    assert {str(path.relative_to(tree.site)) for path in tree.site.rglob("*") if path.is_file()} == kept
+    assert left(tree) == {code, library}
+    fonts = tmp_path / "share/panel/static/lib/fonts"
+    fonts.mkdir(parents=True)
+    for name in ("a.woff2", "a.woff", "a.ttf", "a.eot", "a.svg", "b.woff", "picture.svg"):
+        (fonts / name).touch()
+    tree.prune_assets()
+    assert left(tree) == {code}
+    assert {path.name for path in fonts.iterdir()} == {"a.woff2", "b.woff", "picture.svg"}
+
+
+def test_records_name_the_files_that_are_left(tmp_path):
+    """Swift looks for its library of checksums in one."""
+    tree = Tree(tmp_path, "2026.1-1", "3.11")
+    lines = ["ec.libs/libisal.so.2,sha256=abc,12", '"ec/a,b.py",sha256=de,3', "ec/tests/test_a.py,sha256=f,4"]
+    planted(tree, ["ec.libs/libisal.so.2", "ec/a,b.py", "ec-1.0.dist-info/METADATA"])
+    (tree.site / "ec-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: ec\nVersion: 1.0\n")
+    (tree.site / "ec-1.0.dist-info/RECORD").write_text("\n".join(lines) + "\n")
+    tree.prune_assets()
+    (ec,) = tree.distributions()
+    assert [str(path) for path in ec.files] == ["ec.libs/libisal.so.2", "ec/a,b.py"]
+    assert all(path.locate().is_file() and path.hash is None for path in ec.files)
+
+
+CATALOGUE = """\
+msgid ""
+msgstr ""
+"Language: de\\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+
+msgid "Instances"
+msgstr "Instanzen"
+
+msgid "%d node"
+msgid_plural "%d nodes"
+msgstr[0] "%d Knoten"
+msgstr[1] "%d Knotens"
+
+#, fuzzy
+msgid "Images"
+msgstr "Bildnis"
+"""
+
+
+def test_catalogues_of_the_dashboard_are_compiled(tmp_path, monkeypatch):
+    pytest.importorskip("babel")
+    tree, other = Tree(tmp_path, "2026.1-1", "3.11"), "nova/locale/de/LC_MESSAGES/nova.po"
+    monkeypatch.setattr(tree, "script", lambda name, *words, what: subprocess.run([sys.executable, INSIDE / name, *words], check=True))
+    sources = ["openstack_dashboard/locale/de/LC_MESSAGES/django.po", "horizon/locale/de/LC_MESSAGES/djangojs.po"]
+    planted(tree, [*sources, other])
+    for source in sources:
+        (tree.site / source).write_text(CATALOGUE)
+    tree.translate()
+    assert left(tree) == {*sources, *(source.replace(".po", ".mo") for source in sources), other}
+    spoken = gettext.translation("djangojs", tree.site / "horizon/locale", ["de"])
+    assert spoken.gettext("Instances") == "Instanzen" and spoken.gettext("Images") == "Images"
+    assert spoken.ngettext("%d node", "%d nodes", 1) == "%d Knoten" and spoken.ngettext("%d node", "%d nodes", 5) == "%d Knotens"
 
 
 def test_stripping_leaves_what_would_not_load_afterwards(tmp_path):
-    strip = Path(build.__file__).parent / "inside" / "strip.py"
     (tmp_path / "a.libs").mkdir()
     source = tmp_path / "f.c"
     source.write_text("int hidden(void) { return 1; } int f(void) { return hidden(); }")
@@ -132,7 +230,7 @@ def test_stripping_leaves_what_would_not_load_afterwards(tmp_path):
         subprocess.run(["gcc", "-g", "-shared", "-fPIC", "-o", tmp_path / name, source], check=True)
     (tmp_path / "text.so").write_text("INPUT(f.so)")
     size = (tmp_path / "f.so").stat().st_size
-    subprocess.run([sys.executable, strip, tmp_path], check=True)
+    subprocess.run([sys.executable, INSIDE / "strip.py", tmp_path], check=True)
     assert (tmp_path / "f.so").stat().st_size < size == (tmp_path / "a.libs/f.so").stat().st_size
     assert (tmp_path / "text.so").read_text() == "INPUT(f.so)" and not list(tmp_path.rglob("*.stripped"))
     assert ctypes.CDLL(tmp_path / "f.so").f() == 1
@@ -193,7 +291,7 @@ def work(services, tmp_path, monkeypatch):
         (tree.root / "share").mkdir()
         return {}
 
-    for name in ("install", "prune", "strip", "compile"):
+    for name in ("install", "translate", "prune", "strip", "compile", "prune_assets"):
         monkeypatch.setattr(Tree, name, lambda *arguments: None)
     monkeypatch.setattr(Tree, "add_debian_data", fill)
     monkeypatch.setattr(Tree, "pack", lambda tree, path: path.write_bytes(b"packed"))
