@@ -147,7 +147,7 @@ class Eve:
 
     def scale(self, request: Request) -> Outcome:
         """Bring scalable nodes to `request.instances`. Raises Refused for one that does not scale."""
-        known = self._deployed(request.topology).counts
+        known = self.states.deployed(request.topology).counts
         if wrong := [name for name in request.instances if name not in known]:
             raise Refused(f"{', '.join(wrong)}: not scalable. Scalable nodes: {', '.join(known) or 'none'}; a node scales when it may have "
                           "more instances than one.")  # fmt: skip
@@ -155,22 +155,24 @@ class Eve:
 
     def heal(self, request: Request) -> Outcome:
         """Make again what is missing, and run again what was done on it. Raises Refused for what is not deployed."""
-        self._deployed(request.topology)
+        self.states.deployed(request.topology)
         with self.states.locked(request.topology):
-            state = self._deployed(request.topology)
+            state = self.states.deployed(request.topology)
             missing = self.missing(state, request)
             return self._apply(state, self._plan(state, request, missing), request)
 
     def undeploy(self, topology: str, force: bool = False) -> Outcome:
         """Remove all of a topology, from its state alone. What others use stays, and their names are told."""
-        self._deployed(topology)  # so that a wrong name leaves no directory with a lock
+        self.states.deployed(topology)  # so that a wrong name leaves no directory with a lock
         with self.states.locked(topology):
-            state = self._deployed(topology)
+            state = self.states.deployed(topology)
             pools = self._pools(state, {})
             kept = {} if force else shared(state, self.states.others(topology))
             plan = make_plan(state, Graph(), pools, (), kept)
             outcome = self._apply(state, plan, None)
             if outcome.ok and not state.made():
+                state.end()
+                self.states.save(state)
                 shutil.rmtree(self.states.folder(topology) / "files", ignore_errors=True)
                 for name in ("key", "key.pub", "known_hosts", DESIGN):
                     (self.states.folder(topology) / name).unlink(missing_ok=True)
@@ -178,28 +180,20 @@ class Eve:
 
     def export(self, topology: str) -> bytes:
         """The topology as an archive that is deployed elsewhere or again, with as many instances as it has now. Raises Refused."""
-        self._deployed(topology)
+        self.states.deployed(topology)
         with self.states.locked(topology):
-            state, design = self._deployed(topology), self.states.design(topology)
+            state, design = self.states.deployed(topology), self.states.design(topology)
         if design is None:
             raise Refused(f"topology {topology} was deployed by a version that did not keep its design. Deploy it once more: where nothing "
                           "differs nothing is done.")  # fmt: skip
         return export.scaled(design, state.counts)
-
-    def _deployed(self, topology: str) -> State:
-        """The state of a topology of which there is something. Raises Refused."""
-        state = self.states.load(topology)
-        if not state.entries:
-            known = ", ".join(self.states.topologies()) or "none"
-            raise Refused(f"topology {topology} is not deployed. Deployed are: {known}. Deploy it first, or name one of these.")
-        return state
 
     # Workflows
 
     def flow(self, request: Request, name: str, identity: str | None = None) -> tuple[Flow, dict, Plan, State]:
         """(flow, record, plan, state) of a workflow of the template whose inputs have values: what would run now. `identity`: of a run
         that may go on. Raises Undeployable, and Refused where the topology is not deployed or a precondition does not hold."""
-        state = self._deployed(request.topology)
+        state = self.states.deployed(request.topology)
         flow = compile_workflow(self._compiler(state, request), name, state)
         workflow = request.template.workflows[name]
         resumed = any(one["id"] == identity for one in state.runs)
@@ -249,8 +243,11 @@ class Eve:
         if plan.lacking:
             raise Undeployable(plan.lacking)
         if plan.nothing:
+            before = state.to_json()
             self._note(state, request)
             self._finish(state, plan, request)
+            if state.to_json() != before:
+                self.states.save(state)
             return Outcome(True, plan, state)
         began = time.monotonic()
         tree = _Trees([one for one in (request and request.tree, self._old_files(state.topology)) if one])
@@ -315,7 +312,6 @@ class Eve:
 
     def _finish(self, state: State, plan: Plan, request: Request | None) -> None:
         """The state after all went well: what the template says of what stays, counts, outputs."""
-        before = state.to_json()
         for name, step in plan.steps.items():
             if step.action == KEEP:
                 state.entries[name].resource = step.resource
@@ -325,8 +321,6 @@ class Eve:
                 state.forget(name)
         state.counts = plan.graph.counts
         state.outputs = {name: computed(value, state.known()) for name, value in plan.graph.outputs.items()}
-        if state.to_json() != before:
-            self.states.save(state)
 
     def _old_files(self, topology: str) -> Tree | None:
         folder = self.states.folder(topology) / "files"

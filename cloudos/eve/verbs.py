@@ -191,10 +191,7 @@ def topologies(states: Path | None) -> None:
 @told
 def outputs(topology: str, states: Path | None) -> None:
     """Print the outputs of a topology as JSON."""
-    state = Directory(states).load(topology)
-    if not state.entries:
-        raise Refused(f"topology {topology} is not deployed. `cloudos eve topologies` lists those that are.")
-    click.echo(json.dumps(state.outputs, indent=1))
+    click.echo(json.dumps(Directory(states).deployed(topology).outputs, indent=1))
 
 
 @click.command("export")

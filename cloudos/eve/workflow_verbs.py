@@ -32,9 +32,9 @@ def workflow() -> None:
 @contextlib.contextmanager
 def deployed(directory: Directory, topology: str, runs: Mapping[str, Mapping[str, Any]]) -> Iterator[Request]:
     """The request for a topology as it was last deployed, while the context lasts. Raises Refused."""
-    state, design = directory.load(topology), directory.design(topology)
-    if not state.entries or design is None:
-        raise Refused(f"topology {topology} is not deployed. Deployed are: {', '.join(directory.topologies()) or 'none'}.")
+    state, design = directory.deployed(topology), directory.design(topology)
+    if design is None:
+        raise Refused(f"what topology {topology} was deployed from was not kept. Deploy it once more.")
     with tempfile.NamedTemporaryFile(prefix="eve-", suffix=".csar") as file:
         file.write(design)
         file.flush()

@@ -66,6 +66,15 @@ class State:
         else:
             self.called[operation] = dict(outputs)
 
+    @property
+    def deployed(self) -> bool:
+        """Whether it was deployed and not undeployed since: also of what has workflows alone, for which nothing is made."""
+        return bool(self.template or self.entries)
+
+    def end(self) -> None:
+        """It was undeployed."""
+        self.template = {}
+
     def made(self) -> dict[str, Entry]:
         """What is to be removed one day: all that is not merely used."""
         return {name: one for name, one in self.entries.items() if not one.resource.existing}
@@ -129,11 +138,19 @@ class Directory:
         path = self.folder(topology) / "state.json"
         return State.from_json(json.loads(path.read_text())) if path.exists() else State(topology)
 
+    def deployed(self, topology: str) -> State:
+        """The state of a topology that is deployed. Raises Refused."""
+        state = self.load(topology)
+        if not state.deployed:
+            known = ", ".join(self.topologies()) or "none"
+            raise Refused(f"topology {topology} is not deployed. Deployed are: {known}. Deploy it first, or name one of these.")
+        return state
+
     def save(self, state: State) -> None:
-        """Write the state in one step; one without resources goes."""
+        """Write the state in one step; that of what is not deployed goes."""
         state.serial += 1
         path = self.folder(state.topology) / "state.json"
-        if state.entries:
+        if state.deployed:
             home.write(path, (json.dumps(state.to_json(), indent=1, sort_keys=True) + "\n").encode())
         else:
             path.unlink(missing_ok=True)

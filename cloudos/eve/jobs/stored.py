@@ -68,7 +68,7 @@ class States(Directory):
 
 def _save(session: Session, state: State, document: dict[str, Any]) -> None:
     topology = session.scalar(sa.select(Topology.id).where(Topology.mark == state.topology))
-    if state.entries:
+    if state.deployed:
         session.merge(StateDocument(topology_id=topology, serial=state.serial, document=document))
     else:
         session.execute(sa.delete(StateDocument).where(StateDocument.topology_id == topology))

@@ -199,7 +199,7 @@ def workflow(run: Run) -> dict[str, Any]:
 
 def undone(order: Order, eve: Eve, folder: Path) -> str:
     """Take down what a failed job had made; what came of it in words."""
-    if not eve.states.load(order.mark).entries:
+    if not eve.states.load(order.mark).deployed:
         gone(order)
         return "Nothing was left of it."
     outcome = eve.undeploy(order.mark)
@@ -234,7 +234,7 @@ def _taken_down(order: Order) -> None:
     with told(order), workplace.opened(order.conf, order.mark) as folder:
         leftovers.end(MARK, order.mark)
         states = States(lambda work: order.run.runtime.db.transact(work, reading=True))
-        if states.load(order.mark).entries:
+        if states.load(order.mark).deployed:
             eve = order.eve(folder)
             outcome = eve.undeploy(order.mark, force=bool(order.input.get("force")))
             order.end(outcome, folder)

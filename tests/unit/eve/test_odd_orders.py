@@ -227,3 +227,29 @@ def test_what_is_undone_is_told_as_such(world):
     world.verb("deploy")
     assert "undo     program:create" in world.call("undeploy", "t")
     assert "not deployed" in world.call("undeploy", "t", code=2) and world.made == []
+
+
+NOTHING = """\
+tosca_definitions_version: tosca_simple_yaml_1_3
+interface_types:
+  my.Work: {derived_from: tosca.interfaces.Root, operations: {work: {}}}
+node_types:
+  toy.nodes.Nothing: {derived_from: tosca.nodes.Root, interfaces: {Work: {type: my.Work, operations: {work: delete.sh}}}}
+topology_template:
+  node_templates: {desk: {type: toy.nodes.Nothing}}
+  outputs: {answer: {value: 42}}
+  workflows: {day: {steps: {noon: {target: desk, activities: [{call_operation: Work.work}]}}}}
+"""
+
+
+def test_what_makes_nothing_is_deployed_all_the_same(world):
+    """It has outputs and workflows, until it is undeployed."""
+    world.template(NOTHING)
+    assert "topology t is not deployed" in world.call("workflow", "run", "t", "day", code=2)
+    world.verb("deploy")
+    assert json.loads(world.call("outputs", "t")) == {"answer": 42}
+    world.call("workflow", "run", "t", "day")
+    world.verb("heal")
+    assert world.call("topologies").split()[:2] == ["t", "0"]
+    world.call("undeploy", "t")
+    assert world.call("topologies") == "" and "topology t is not deployed" in world.call("workflow", "run", "t", "day", code=2)
