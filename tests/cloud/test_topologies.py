@@ -72,6 +72,7 @@ def tenant(cloud):
     tenant.focus.store(SMALL.encode(), name="faults-small")
     # Who has programs of a template run is an architect.
     tenant.admin.identity.assign_project_role_to_user(tenant.project, tenant.user, tenant.admin.identity.find_role("architect"))
+    tenant.api.session.invalidate()  # a token has the roles that there were
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         files.writestr("working.yaml", WORKING)
