@@ -328,3 +328,12 @@ service_template:
 """)  # fmt: skip
     assert report.template.nodes["server"].type.name == "tosca.nodes.Compute"
     judge(tmp_path, MODERN + "imports: [{profile: «import.profile»nobody.knows}]\n")
+
+
+def test_what_is_wrong_inside_of_what_an_input_gives_is_told_once(tmp_path):
+    judge(tmp_path, MODERN + """
+node_types: {Box: {attributes: {size: {type: integer}}, properties: {sizes: {type: list, entry_schema: integer, default: []}}}}
+service_template:
+  inputs: {sizes: {type: list, entry_schema: integer, default: [1, «function.path»{$get_attribute: [one, size]}]}}
+  node_templates: {one: {type: Box}, two: {type: Box, properties: {sizes: {$get_input: sizes}}}}
+""")  # fmt: skip
