@@ -25,6 +25,7 @@ POOL = {"type": "object", "properties": {"pool": TEXT, "provider": TEXT, "defaul
 PROFILE = {"type": "object", "additionalProperties": False, "properties": {
     "pools": {**MAP, "additionalProperties": POOL}, "placement": {**MAP, "additionalProperties": TEXT},
     "choices": {**MAP, "additionalProperties": CHOICES}, "inputs": MAP,
+    "substitutions": {**MAP, "additionalProperties": TEXT},
     "instances": {**MAP, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
     **{key: {} for key in ("kind", "name", "binding", "template", "policy", "expires_at")}}}  # fmt: skip
 EARLIER = "is of an earlier shape, in which a pool kept what was chosen for nodes; bind the template, or export the topology, once more"
@@ -59,7 +60,8 @@ def inputs(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def profile(path: Path | None, tree: Tree) -> dict[str, Any]:
-    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `choices`, `inputs`, `instances`.
+    """A deployment profile: `pools` (name -> provider, login, defaults), `placement`, `choices`, `inputs`,
+    `instances`, `substitutions`.
 
     Of the file, else the one that an archive brings along. Raises Refused.
     """

@@ -36,6 +36,8 @@ WANTED = {
     "defaults": {"type": "object", "maxProperties": 50, "description": "Of the pool: flavor, image, external_network, user ..."},
     "inputs": {"type": "object", "maxProperties": 1000},
     "placement": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "string", "maxLength": 255}},
+    "substitutions": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "string", "maxLength": 255},
+                      "description": "Node to the file of the design that is put in its place, where several fit."},
     "choices": {"type": "object", "propertyNames": NODE, "additionalProperties": given.CHOICES,
                 "description": "Node to flavor, image, volume_type ... to the one by its name and, where it is known, id."},
     "instances": {"type": "object", "propertyNames": NODE, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},

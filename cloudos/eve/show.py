@@ -20,6 +20,8 @@ def text(report: Report) -> list[str]:
     if report.template and report.exit_code in (0, 2):
         template = report.template
         lines.append(f"{len(template.nodes)} nodes, {len(template.relationships())} relationships between them.")
+        lines += [f"{one.name} ({one.type.name}) is made of {one.file}: {', '.join(template.groups[one.name].members)}."
+                  for one in template.substituted.values()]  # fmt: skip
         lines += [f"Left to the world outside: {node.name} needs {_need(one)}" for node, one in template.unmatched()]
         lines += [f"Note: {note}." for note in left_to_others(template)]
     return lines
@@ -67,6 +69,8 @@ def _template(template: Template) -> dict[str, Any]:
         },
         "workflows": {name: list(one.steps) for name, one in template.workflows.items()},
         "outputs": _values(template.outputs),
+        "substituted": {name: {"type": one.type.name, "file": one.file, "operations": one.operations}
+                        for name, one in template.substituted.items()},
         "substitutes": template.substitution.node_type.name if template.substitution else None,
     }
 

@@ -71,12 +71,14 @@ def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: 
     about = given.profile(profile, tree)
     values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
     resolver = given.resolver(mirrors)
-    report = tosca.load(file, resolver, values)
+    substitutions = about.get("substitutions") or {}
+    report = tosca.load(file, resolver, values, substitutions=substitutions)
     if report.exit_code or report.template is None:
         words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."
         raise Refused("\n".join([*map(str, report.problems), words]))
     pools, placement, choices = given.pools(cloud, about), about.get("placement") or {}, about.get("choices") or {}
-    kept = {"pools": export.pools(pools), "placement": placement, "choices": choices, "inputs": values}
+    kept = {"pools": export.pools(pools), "placement": placement, "choices": choices, "inputs": values,
+            "substitutions": substitutions}
     return Request(name or file.stem, report.template, pools, tree, placement, about.get("instances") or {},
                    lambda: export.design(report, tree, resolver.mirrors, kept), choices)  # fmt: skip
 

@@ -43,7 +43,8 @@ def deployed(directory: Directory, topology: str, runs: Mapping[str, Mapping[str
             raise Refused(f"what topology {topology} was deployed from cannot be read any more. Deploy it once more.")
         tree.shown = topology
         about = given.profile(None, tree)
-        report = tosca.load(Location(tree, tree.entry()), given.resolver(()), about.get("inputs") or {}, runs=runs)
+        report = tosca.load(Location(tree, tree.entry()), given.resolver(()), about.get("inputs") or {}, runs=runs,
+                            substitutions=about.get("substitutions"))  # fmt: skip
         if report.exit_code or report.template is None:
             raise Refused("\n".join([*(str(one) for one in report.problems if one.severity != "warning"), "Nothing was begun."]))
         named = [*(about.get("pools") or {}), *(name for name in state.pools if name not in (about.get("pools") or {}))]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from cloudos.tosca.archive import open_archive
 from cloudos.tosca.assembly import Assembly
 from cloudos.tosca.collector import paused
 from cloudos.tosca.documents import Document, Library
+from cloudos.tosca.expansion import SUBSTITUTED
 from cloudos.tosca.grammar import Fields, read
 from cloudos.tosca.matching import Matching
 from cloudos.tosca.model import Template
@@ -23,6 +25,7 @@ from cloudos.tosca.organisation import Organisation
 from cloudos.tosca.problems import Mark, Problem, Problems, exit_code
 from cloudos.tosca.resolver import DirectoryTree, FileResolver, Location, Refused, Resolver, WithOurs
 from cloudos.tosca.source import Limits
+from cloudos.tosca.substituting import Substituting
 from cloudos.tosca.substitution import Mappings
 from cloudos.tosca.typemodel import Type
 from cloudos.tosca.types import Types
@@ -57,19 +60,33 @@ def load(
     root: str | Path | None = None,
     limits: Limits = Limits(),  # noqa: B008 - immutable
     runs: Mapping[str, Mapping[str, Any]] | None = None,
+    substitutions: Mapping[str, str] | None = None,
 ) -> Report:
-    """Read and judge a template.
+    """Read and judge a template, and put others of the same directory or archive in the place of nodes that are to be substituted.
 
     `source`: a TOSCA file, a CSAR (zip or tar), or a place in a resolver's tree. `resolver`: finds imports; by default
     files below `root` (the file's own directory) or in the archive. `inputs`: values of inputs by name; None: not known
     yet, so that missing ones are no problem. `runs`: workflows that are to be run, by name, with the values of their inputs.
+    `substitutions`: node -> name of the file that is put in its place, where several fit.
     """
-    problems, report = Problems(), Report([])
+    finder, problems = WithOurs(resolver or FileResolver()), Problems()
+
+    def other(location: Location, inputs: Mapping[str, Any] | None, runs: Mapping[str, Mapping[str, Any]]) -> Report:
+        library, report = Library(finder, Problems(), normative.documents, limits), Report([])
+        with contextlib.suppress(Refused):
+            _load(location, library, inputs, runs, report)
+        report.problems = library.problems.sorted()
+        return report
+
+    report = Report([])
     try:
         location = source if isinstance(source, Location) else _located(Path(source), Path(root) if root else None)
         with paused(), patterns.together():
-            library = Library(WithOurs(resolver or FileResolver()), problems, normative.documents, limits)
+            library = Library(finder, problems, normative.documents, limits)
             _load(location, library, inputs, runs or {}, report)
+            if report.template and exit_code(problems.found) in (0, 2):
+                problems.found.update(dict.fromkeys(
+                    Substituting(report, report.template, library, other, substitutions or {}, runs or {}).run()))  # fmt: skip
     except Refused as refused:
         problems.add(refused.rule, Mark(str(source)), f"{source}: {refused.message}", refused.mend)
     report.problems = problems.sorted()
@@ -137,7 +154,9 @@ def _service(template: Template, types: Types, checker: Checker, document: Docum
     organisation.policies()
     workflows = Workflows(assembly)
     workflows.run()
-    workflows.given(runs)
+    # Those of what is put in the place of a node come with it.
+    places = tuple(f"{node.name}." for node in template.nodes.values() if SUBSTITUTED.intersection(node.directives))
+    workflows.given({name: one for name, one in runs.items() if name in template.workflows or not name.startswith(places)})
     Mappings(assembly).run()
     for value in assembly.values:
         checker.of(value)

@@ -66,7 +66,9 @@ class Assembly:
             self.problems.add("input.unknown", where, f"{title} has no input {name}", nearest(name, definitions))
 
     def _given(self, definition: Property, value: Any) -> Any:
-        """A given value, checked; what is wrong with it is told of the input's definition, by its own rule."""
+        """A given value, checked; what is wrong with it is told of the input's definition, by its own rule. A Reference stays one."""
+        if isinstance(value, Reference):
+            return value
         node = Node(Source(definition.place.file, self.document.modern), definition.place.line, definition.place.column, MAP)
         known = dict(self.problems.found)
         data = self.checker.value(node.like(value), definition.schema, Context(final=True))

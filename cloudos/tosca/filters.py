@@ -23,12 +23,17 @@ def failure(filters: list[Node], relation: Relationship, checker: Checker) -> st
     return None
 
 
-def _modern(node: Node, relation: Relationship, checker: Checker) -> str | None:
+def unsatisfied(node: Node, about: NodeTemplate, checker: Checker) -> str | None:
+    """Why a node does not pass a filter about itself; None when it does, or nobody can tell before run time."""
+    return _modern(node, about, checker) if node.source.modern else _older(node, about, checker)
+
+
+def _modern(node: Node, owner: NodeTemplate | Relationship, checker: Checker) -> str | None:
     """The clauses of an `$and` one by one, so that the one that fails can be told."""
     inner = node.items[0][1] if node.kind == MAP and len(node.items) == 1 and node.items[0][0].text == "$and" else None
     for clause in inner.value if inner is not None and inner.kind == LIST else [node]:
         try:
-            found = checker.value(clause, None, Context(relation, typed=True, lenient=True))
+            found = checker.value(clause, None, Context(owner, typed=True, lenient=True))
         except BadArguments as error:
             return str(error)
         if found is False:

@@ -15,11 +15,11 @@ from cloudos.tosca import filters, grammar
 from cloudos.tosca.assembly import Assembly
 from cloudos.tosca.evaluation import Context
 from cloudos.tosca.grammar import Fields
-from cloudos.tosca.model import Capability, NodeTemplate, Relationship, Requirement
+from cloudos.tosca.model import Capability, NodeTemplate, Relationship, Requirement, Template
 from cloudos.tosca.paths import is_hosted_on
-from cloudos.tosca.problems import nearest
+from cloudos.tosca.problems import Problems, nearest
 from cloudos.tosca.source import LIST, Node
-from cloudos.tosca.typemodel import CapabilityDefinition
+from cloudos.tosca.typemodel import CapabilityDefinition, RequirementDefinition
 
 SHOWN = 20  # candidates that are told, of those that fit and of those that do not
 COMPARISONS = 500_000  # some seconds; a template that needs more is told to name its targets
@@ -52,7 +52,7 @@ class Matching:
             self._match(node, one)
         self._reached_enough()
         self._allocations()
-        self._cycles()
+        cycles(self.template, self.problems)
 
     # Reading assignments
 
@@ -144,7 +144,7 @@ class Matching:
             own = [one for one in node.requirements if one.name == name]
             if not own:
                 for _ in range(int(min(definition.least, 100)) if not selected else 0):
-                    node.requirements.append(self._implicit(node, definition))
+                    node.requirements.append(implicit(node, definition))
                 continue
             if not all(isinstance(one.count, int) for one in own):
                 continue
@@ -158,13 +158,6 @@ class Matching:
                 message = f"node {node.name} has {least} to {total} {name}, must have {definition.least:g} to {most}"
                 place = own[int(min(definition.most, len(own) - 1))].place
                 self.problems.add(rule, place, message, f"See {definition.place}.")
-
-    def _implicit(self, node: NodeTemplate, definition: Any) -> Requirement:
-        made = Requirement(definition.name, node.place, definition, definition.node, assigned=False)
-        made.capability_type, made.capability_name = definition.capability, definition.capability_name
-        made.filters = definition.filters
-        made.relationship = Relationship(definition.name, node.place, definition.relationship)
-        return made
 
     # Candidates
 
@@ -349,19 +342,29 @@ class Matching:
             return made.node_type.capabilities.get(made.capability_name)
         return None
 
-    def _cycles(self) -> None:
-        """Hosts and dependencies have an order, or nothing can be deployed."""
-        graph: dict[str, set[str]] = {}
-        for relation in self.template.relationships():
-            if is_hosted_on(relation.type) or (relation.type and any(one.name.endswith("DependsOn") for one in relation.type.lineage)):
-                graph.setdefault(relation.source.name, set()).add(relation.target.name)
-        try:
-            graphlib.TopologicalSorter(graph).prepare()
-        except graphlib.CycleError as error:
-            circle = error.args[1]
-            first = min(circle)
-            message = f"nodes need each other in a circle: {' -> '.join(circle)}"
-            self.problems.add("requirement.cycle", self.template.nodes[first].place, message, "Remove one of the requirements.")
+
+def implicit(node: NodeTemplate, definition: RequirementDefinition) -> Requirement:
+    """A requirement that the template does not mention."""
+    made = Requirement(definition.name, node.place, definition, definition.node, assigned=False)
+    made.capability_type, made.capability_name = definition.capability, definition.capability_name
+    made.filters = definition.filters
+    made.relationship = Relationship(definition.name, node.place, definition.relationship)
+    return made
+
+
+def cycles(template: Template, problems: Problems) -> None:
+    """Hosts and dependencies have an order, or nothing can be deployed."""
+    graph: dict[str, set[str]] = {}
+    for relation in template.relationships():
+        if is_hosted_on(relation.type) or (relation.type and any(one.name.endswith("DependsOn") for one in relation.type.lineage)):
+            graph.setdefault(relation.source.name, set()).add(relation.target.name)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        circle = error.args[1]
+        first = min(circle)
+        message = f"nodes need each other in a circle: {' -> '.join(circle)}"
+        problems.add("requirement.cycle", template.nodes[first].place, message, "Remove one of the requirements.")
 
 
 def _lineage(capability: CapabilityDefinition) -> tuple:

@@ -133,6 +133,8 @@ class NodeTemplate:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     node_filter: Node | None = None
     metadata: dict = field(default_factory=dict)
+    candidates: list[str] = field(default_factory=list)  # files of templates that could be put in its place (directive substitute)
+    rejected: dict[str, str] = field(default_factory=dict)  # those that could not: file -> why
 
 
 @dataclass(eq=False)
@@ -218,7 +220,10 @@ class Workflow:
 
 @dataclass(eq=False)
 class Substitution:
-    """What the template can stand in for. Mappings as data: (name on the node type, what it leads to here)."""
+    """What the template can stand in for. Mappings as data: (name on the node type, what it leads to here).
+
+    A capability leads to [node, capability]; a requirement to a list of [node, requirement] and names of selected nodes.
+    """
 
     place: Mark
     node_type: NodeType
@@ -228,6 +233,18 @@ class Substitution:
     requirements: list[tuple[Any, Any]] = field(default_factory=list)
     interfaces: dict[str, dict[str, str]] = field(default_factory=dict)
     filter: Node | None = None
+
+
+@dataclass(frozen=True)
+class Substituted:
+    """A node that a template was put in the place of. `name` is that of the node, of the group of what came for it, and what their
+    names begin with, before a dot; `operations`: "interface.operation" -> workflow that it is mapped to."""
+
+    name: str
+    place: Mark
+    type: NodeType
+    file: str
+    operations: dict[str, str]
 
 
 @dataclass(eq=False)
@@ -247,6 +264,7 @@ class Template:
     policies: dict[str, Policy] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
     substitution: Substitution | None = None
+    substituted: dict[str, Substituted] = field(default_factory=dict)
     document: Any = field(default=None, repr=False)
     broken: set[str] = field(default_factory=set)  # names of nodes and groups that could not be made, which was told
 

@@ -105,6 +105,8 @@ RULES: dict[str, tuple[str, str]] = {
     "workflow.cycle": (UNDEPLOYABLE, "Steps do not follow each other, and workflows do not contain each other, in a circle."),
     "workflow.normative": (UNDEPLOYABLE, "No workflow is called deploy or undeploy: Eve's own go by the nodes and by what is there."),
     "workflow.unknown": (UNDEPLOYABLE, "A workflow that is to be run is defined by the template."),
+    "substitution.unmapped": (WARNING, "What fulfils a requirement of a node is used by the template that is put in its place."),
+    "substitution.unknown": (UNDEPLOYABLE, "A file is named for a node that is to be substituted."),
     "substitution.invalid": (ERROR, "Substitution mappings name what exists on both sides, with fitting types."),
 }
 

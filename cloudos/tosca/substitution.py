@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudos.tosca import grammar
+from cloudos.tosca import filters, grammar
 from cloudos.tosca.assembly import Assembly
 from cloudos.tosca.grammar import Fields
 from cloudos.tosca.model import Substitution
@@ -42,6 +42,8 @@ class Mappings:
         made.filter = fields.get("substitution_filter")
         if made.filter is not None and self.document.modern:
             self.checker.calls.condition(made.filter, "a substitution filter")
+        elif made.filter is not None:
+            filters.check(made.filter, self.checker, self.problems)
 
     def _wrong(self, node: Node, message: str, mend: str) -> None:
         self.problems.add("substitution.invalid", node.place, message, mend)
@@ -79,7 +81,7 @@ class Mappings:
 
     def _capabilities(self, made: Substitution, fields: Fields) -> None:
         for name, value in fields.entries("capabilities"):
-            made.capabilities.append((name, value.data()))
+            made.capabilities.append((name, (value.get("mapping") or value).data()))
             definition = made.node_type.capabilities.get(name)
             if definition is None:
                 self._wrong(value, f"node type {made.node_type.name} has no capability {name}", nearest(name, made.node_type.capabilities))
@@ -116,12 +118,13 @@ class Mappings:
 
     def _requirement(self, made: Substitution, key: Node, value: Node) -> None:
         name = key.data()[0] if key.kind == LIST and key.value else key.text
-        made.requirements.append((key.data(), value.data()))
+        targets = self._targets(value)
+        made.requirements.append((key.data(), [target.data() for target in targets]))
         if name not in made.node_type.requirements:
             known = made.node_type.requirements
             self._wrong(key, f"node type {made.node_type.name} has no requirement {name}", nearest(name, known))
             return
-        for target in self._targets(value):
+        for target in targets:
             if isinstance(target.value, str):
                 node = self.template.nodes.get(target.value)
                 if target.value in self.template.broken:
@@ -159,8 +162,8 @@ class Mappings:
                 made.interfaces[name][key.text or ""] = workflow.value
                 if key.text not in interface.operations:
                     self._wrong(key, f"interface {name} has no operation {key.text}", nearest(key.text, interface.operations))
-                if workflow.value not in self.template.workflows:
-                    self._wrong(workflow, f"workflow {workflow.value} does not exist", nearest(workflow.value, self.template.workflows))
+                if not isinstance(workflow.value, str) or workflow.value not in self.template.workflows:
+                    self._wrong(workflow, f"workflow {workflow.text} does not exist", nearest(workflow.text, self.template.workflows))
 
 
 def _items(node: Node | None) -> list[tuple[Node, Node]]:

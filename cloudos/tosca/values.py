@@ -81,6 +81,9 @@ class Checker:
                     self._static(data, schema, node)
                     return data
                 node, context = node.like(data), replace(context, final=True)
+        elif isinstance(node.value, Reference):  # inside of data that was evaluated
+            self._static(node.value, schema, node)
+            return node.value
         if schema is None:
             return self._free(node, context)
         data = CHECKS[schema.type.base](self, node, schema, context)

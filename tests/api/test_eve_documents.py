@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from cloudos.tosca.archive import META, meta, pack
 from tests.api import eve
 from tests.api.eve import design
 
@@ -97,3 +98,28 @@ def test_focus_keeps_what_topologies_use_and_names_them(worked):
     assert "topology shop" in deleted("other").json()["detail"]
     house.done(f"{path}/undeploy")
     assert [deleted(name).status_code for name in ("other", "values")] == [204, 204]
+
+
+def test_an_order_names_what_is_put_in_the_place_of_a_node(worked):
+    house = worked
+    types = eve.TYPES.removesuffix("topology_template:\n").encode() + b"  Pair: {derived_from: tosca.nodes.Root}\n"
+    head = b"tosca_definitions_version: tosca_simple_yaml_1_3\nimports: [types.yaml]\ntopology_template:\n  "
+    files = {"types.yaml": types, "main.yaml": head + b"node_templates: {pair: {type: Pair, directives: [substitute]}}\n"}
+    for name, most in (("a", 1), ("b", 2)):
+        files[f"{name}.yaml"] = head + (f"substitution_mappings: {{node_type: Pair}}\n  node_templates: {{{name}: {{type: toy.nodes.File, "
+                                        f"properties: {{most: {most}}}}}}}\n").encode()  # fmt: skip
+    house.store("pair", pack({**files, META[0]: meta("main.yaml", files, "test")}), media="application/zip")
+    refused = house.post("topologies", name="shop", design="pair", pool="disk").json()
+    (error,) = refused["errors"]
+    assert "several fit: a.yaml, b.yaml" in error["message"] and "substitutions: {pair: a.yaml}" in error["mend"]
+    path, job = house.deploy("shop", design="pair", substitutions={"pair": "b.yaml"})
+    house.ended(job)
+    assert house.files() == [("pair.b", "empty")] and house.get(path)["substitutions"] == {"pair": "b.yaml"}
+    assert [one["node"] for one in house.get(f"{path}/groups")["groups"]] == ["pair.b"]
+    house.done(f"{path}/scale", instances={"pair.b": 2})
+    house.store("kept", house.ann.get(f"{path}/export").content, media="application/zip")
+    assert house.post("plans", name="x", design="kept").json()["actions"] == {"create": 2}
+    house.done(f"{path}/update", substitutions={"pair": "a.yaml"})
+    assert house.files() == [("pair.a", "empty")]
+    house.done(f"{path}/undeploy")
+    assert house.files() == []

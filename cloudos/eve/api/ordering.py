@@ -26,7 +26,7 @@ from cloudos.eve.provider import Pool
 from cloudos.eve.quota import Survey
 from cloudos.tosca.archive import ArchiveTree
 
-OUTLIVING = ("inputs", "instances", "placement", "choices")
+OUTLIVING = ("inputs", "instances", "placement", "choices", "substitutions")
 
 
 class Planner(Eve):
@@ -91,6 +91,7 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
         about, profile = before.get("profile"), {} if topology or not fetched else designs.own_profile(fetched)
     wanted: dict[str, Any] = {"profile": about, "design": fetched.about if fetched else before["design"]}
     wanted["inputs"] = {**before.get("inputs", {}), **(profile.get("inputs") or {}), **body.get("inputs", {})}
+    wanted["substitutions"] = {**before.get("substitutions", {}), **(profile.get("substitutions") or {}), **body.get("substitutions", {})}
     numbers = {**before.get("instances", {}), **(profile.get("instances") or {}), **body.get("instances", {})}
     wanted["instances"] = {node: int(number) for node, number in numbers.items()}
     stays = {**before, "pools": {name: kept[name] for name in before["pools"]}} if topology and "profile" not in body else {}
@@ -101,7 +102,8 @@ def asked(call: Call, topology: Topology | None = None) -> Wanted:
         _same_pools(call, topology, kept, named)
     archive = fetched.data if fetched else archive_of(call, wanted["design"])
     order = Wanted(wanted, {**kept, **named}, archive, surveys=pools.surveys(call, named))
-    if topology and fetched and fetched.about["sha256"] != before["design"]["sha256"]:
+    another = bool(fetched) and fetched.about["sha256"] != before.get("design", {}).get("sha256")
+    if topology and (another or wanted["substitutions"] != before.get("substitutions", {})):
         order.outlives = {key: before.get(key, {}).keys() - (profile.get(key) or {}).keys() - body.get(key, {}).keys() for key in OUTLIVING}
     return order
 
@@ -121,10 +123,11 @@ def planned(call: Call, order: Wanted, topology: Topology | None, mark: str, ver
 
 def _forget(order: Wanted, tree: ArchiveTree) -> None:
     """Of what the topology had by earlier orders, what is about inputs and nodes that another design does not have any more."""
-    if not any(order.outlives.values()) or (template := designs.template(tree, None).template) is None:
+    if not any(order.outlives.values()) or (
+        template := designs.template(tree, None, substitutions=order.wanted["substitutions"]).template) is None:  # fmt: skip
         return
     for key, names in order.outlives.items():
-        known = template.definitions if key == "inputs" else template.nodes
+        known = template.definitions if key == "inputs" else {**template.nodes, **template.substituted}
         order.wanted[key] = {name: value for name, value in order.wanted[key].items() if name not in names or name in known}
 
 

@@ -34,6 +34,7 @@ def show(plan: StoredPlan) -> dict[str, Any]:
         "id": plan.id, "name": plan.name, "topology": plan.topology_id, "design": plan.wanted["design"],
         "profile": plan.wanted.get("profile"), "inputs": plan.wanted["inputs"], "instances": plan.wanted["instances"],
         "placement": plan.wanted["placement"], "choices": plan.wanted.get("choices", {}),
+        "substitutions": plan.wanted.get("substitutions", {}),
         "pools": shown_pools({name: plan.pools[name] for name in plan.wanted["pools"]}), "deployable": bool(document) and not plan.problems,
         "problems": plan.problems, "actions": actions, "seconds": document.get("seconds"), "quota": document.get("quota", {}),
         "plan": document or None, "serial": plan.serial, "scope": plan.scope, "user_id": plan.user_id, "project_id": plan.project_id,

@@ -50,6 +50,7 @@ def show(call: Call, topology: Topology) -> dict[str, Any]:
         "id": topology.id, "name": topology.name, "mark": topology.mark, "description": topology.description, "status": status,
         "design": wanted["design"], "profile": wanted.get("profile"), "inputs": wanted["inputs"], "instances": wanted["instances"],
         "placement": wanted["placement"], "choices": wanted.get("choices", {}),
+        "substitutions": wanted.get("substitutions", {}),
         "pools": shown_pools({name: topology.pools[name] for name in wanted["pools"]}),
         "nodes": topology.nodes, "fault": fault, "job": topology.job_id, "scope": topology.scope, "user_id": topology.user_id,
         "project_id": topology.project_id, "domain_id": topology.domain_id, "created_at": shown(topology.created_at),
@@ -167,7 +168,8 @@ def exported(call: Call) -> Answer:
     wanted = topology.wanted
     named = pools.profile_of({name: topology.pools[name] for name in wanted["pools"]}, wanted.get("choices", {}))
     instances = {**wanted["instances"], **export.numbers(state_of(call, topology).get("counts", {}))}
-    profile = {**named, "placement": wanted["placement"], "inputs": wanted["inputs"], "instances": instances}
+    profile = {**named, "placement": wanted["placement"], "inputs": wanted["inputs"], "instances": instances,
+               "substitutions": wanted.get("substitutions", {})}  # fmt: skip
     data = export.again(ordering.archive_of(call, wanted["design"]), profile)
     headers = {"Content-Disposition": f'attachment; filename="{topology.name}.csar"'}
     return Answer(data, headers=headers, media=export.MEDIA)

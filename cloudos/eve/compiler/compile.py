@@ -74,6 +74,9 @@ class Compiler:
 
     def graph(self) -> Graph:
         """All of it. Raises Undeployable."""
+        unserved.demand_templates(self)
+        if self.problems:  # what would have come for a node is missing everywhere else
+            raise Undeployable(dict.fromkeys(self.problems))
         named = dict.fromkeys((*self.asked, *self.placement, *self.choices.nodes))
         if unknown := [name for name in named if name not in self.template.nodes]:
             self.problem(self.template, f"there is no node {', '.join(unknown)}", f"The nodes are {', '.join(self.template.nodes)}.")

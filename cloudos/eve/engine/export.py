@@ -113,7 +113,7 @@ def _packed(files: dict[str, bytes], entry: str, profile: Mapping[str, Any]) -> 
     own = {name: content for name, content in files.items() if name != PROFILE}
     if not any(name in own for name in META):
         own[META[0]] = meta(entry, own, "Eve")
-    about = {key: profile.get(key) or {} for key in ("pools", "placement", "choices", "inputs", "instances")}
+    about = {key: profile.get(key) or {} for key in ("pools", "placement", "choices", "inputs", "instances", "substitutions")}
     return pack({**own, PROFILE: yaml.safe_dump(about, sort_keys=False, allow_unicode=True).encode()})
 
 

@@ -83,13 +83,14 @@ def opened(data: bytes, name: str, folder: Path | None = None) -> Iterator[Archi
         yield tree
 
 
-def template(tree: ArchiveTree, inputs: dict[str, Any] | None, runs: Mapping[str, Mapping[str, Any]] | None = None) -> tosca.Report:
+def template(tree: ArchiveTree, inputs: dict[str, Any] | None, runs: Mapping[str, Mapping[str, Any]] | None = None,
+             substitutions: Mapping[str, str] | None = None) -> tosca.Report:  # fmt: skip
     """What the front end says to a design; its imports are in the archive, or the types that Eve brings. Raises found(...)'s problem."""
     try:
         location = Location(tree, tree.entry())
     except Refused as refused:
         raise found(tree.shown, [_refusal(tree.shown, refused)]) from refused
-    return tosca.load(location, given.resolver(()), inputs, runs=runs)
+    return tosca.load(location, given.resolver(()), inputs, runs=runs, substitutions=substitutions)
 
 
 def _refusal(name: str, refused: Refused) -> tosca.Problem:

@@ -307,7 +307,7 @@ def request_of(mark: str, wanted: dict[str, Any], usable: Mapping[str, Pool], tr
 
     Raises the problem that tells every mistake of the design with its place.
     """
-    report = designs.template(tree, wanted.get("inputs") or {}, runs)
+    report = designs.template(tree, wanted.get("inputs") or {}, runs, wanted.get("substitutions"))
     if report.exit_code or report.template is None:
         raise designs.found(wanted["design"]["reference"], [one for one in report.problems if one.severity != "warning"])
     return Request(mark, report.template, usable, tree, wanted.get("placement") or {}, wanted.get("instances") or {},

@@ -75,7 +75,8 @@ def test_the_archive_holds_what_was_read_and_the_profile_as_it_is(shop):
     with zipfile.ZipFile(folder / "x.csar") as file:
         assert sorted(file.namelist()) == ["TOSCA-Metadata/TOSCA.meta", export.PROFILE, "shop.yaml"]
         profile = yaml.safe_load(file.read(export.PROFILE))
-    assert profile == {"pools": PROFILE["pools"], "placement": {}, "choices": {}, "inputs": {"content": "other"}, "instances": {"one": 1}}
+    assert profile == {"pools": PROFILE["pools"], "placement": {}, "choices": {}, "inputs": {"content": "other"}, "instances": {"one": 1},
+                       "substitutions": {}}  # fmt: skip
 
 
 def test_choices_of_a_profile_are_made_and_exported(shop):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cloudos.eve.compiler.unserved import _served, left_to_others
+from cloudos.eve.compiler.unserved import _served
 from cloudos.eve.problems import Undeployable
 
 NET = "    net: {type: cloudos.nodes.Network}"
@@ -13,11 +13,6 @@ node_types: {my.Db: {derived_from: tosca.nodes.Root}}
 policy_types: {my.Backup: {derived_from: tosca.policies.Root}}
 """
 TRIGGER = "    - grow: {type: tosca.policies.Scaling, targets: [net], triggers: {hot: {event: e, action: [{call_operation: S.start}]}}}"
-MAPPED = """
-node_types:
-  my.Db: {derived_from: tosca.nodes.Root, interfaces: {Care: {type: my.Care}}}
-interface_types: {my.Care: {derived_from: tosca.interfaces.Root, operations: {backup: {}}}}
-"""
 
 
 def test_triggers_and_policies_that_nobody_knows_are_notes_of_the_plan(compiled):
@@ -46,10 +41,3 @@ def test_what_is_wanted_from_elsewhere_is_never_made(compiled, node, words):
 def test_what_is_selected_by_its_name_is_used(compiled):
     graph = compiled("    one: {type: cloudos.nodes.Network, directives: [select], properties: {network: corporate}}")
     assert [one.existing for one in graph.resources.values()] == [True]
-
-
-def test_operations_mapped_to_workflows_are_told(template):
-    made = template(NET, types=MAPPED)
-    made.substitution = SimpleNamespace(place="t.yaml:3:1", interfaces={"Care": {"backup": "nightly"}})
-    (told,) = left_to_others(made)
-    assert told.startswith("t.yaml:3:1: Care.backup, which is mapped to workflow nightly, is called by nobody")

@@ -336,3 +336,12 @@ def test_the_file_of_a_profile_may_have_any_name_and_one_that_is_called_yaml_goe
     judge(tmp_path, text)
     (tmp_path / "other.yaml").write_text(MODERN + "profile: io.example:1.0\nnode_types: {Other: {}}\n")
     judge(tmp_path, text.replace("'x:Pod'", "«type.unknown»'x:Pod'"))
+
+
+def test_what_is_wrong_inside_of_what_an_input_gives_is_told_once(tmp_path):
+    judge(tmp_path, MODERN + """
+node_types: {Box: {attributes: {size: {type: integer}}, properties: {sizes: {type: list, entry_schema: integer, default: []}}}}
+service_template:
+  inputs: {sizes: {type: list, entry_schema: integer, default: [1, «function.path»{$get_attribute: [one, size]}]}}
+  node_templates: {one: {type: Box}, two: {type: Box, properties: {sizes: {$get_input: sizes}}}}
+""")  # fmt: skip
