@@ -95,6 +95,17 @@ class Cloud:
         return {value["Id"]: int(value["MainPID"]) for value in values}
 
 
+def running(name):
+    """The cloud of an inventory: the one that runs, or else one made for these tests and removed afterwards."""
+    cloud = Cloud(ROOT / "inventory" / name)
+    runs = (HOME / "lab" / cloud.name).exists()
+    for playbook in ("lab", "bundle", "site"):
+        cloud.play(playbook)
+    yield cloud
+    if not runs:
+        cloud.play("destroy")
+
+
 def until(condition, seconds=600):
     """Wait for a condition; returns how many seconds it took."""
     start = time.monotonic()

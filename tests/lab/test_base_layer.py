@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.cloudos.cloud.plugins.module_utils.lab.node import Node
 
-from tests.cloud.running import HOME, ROOT, Cloud, until
+from tests.cloud.running import HOME, running, until
 from tests.cloud.tenant import Tenant
 from tests.cloud.test_topologies import ONCE, SERVER, ended
 
@@ -22,13 +22,7 @@ NOTICED = 20  # seconds in which requests may wait for a node that has gone with
 
 @pytest.fixture(scope="module")
 def cloud():
-    cloud = Cloud(ROOT / "inventory/base")
-    runs = (HOME / "lab" / cloud.name).exists()
-    for playbook in ("lab", "bundle", "site"):
-        cloud.play(playbook)
-    yield cloud
-    if not runs:
-        cloud.play("destroy")
+    yield from running("base")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from kit import run_module
 
-from tests.cloud.running import HOME, ROOT, Cloud, until
+from tests.cloud.running import HOME, running, until
 from tests.cloud.tenant import Tenant
 from tests.lab.debian import CMDLINE, debian
 
@@ -24,17 +24,6 @@ pytestmark = pytest.mark.lab
 
 CLOUDOS = str(Path(sys.executable).with_name("cloudos"))
 SHOP = Path(__file__).parent / "shop"
-
-
-def running(name):
-    """The cloud of an inventory: the one that runs, or else one made for these tests and removed afterwards."""
-    cloud = Cloud(ROOT / "inventory" / name)
-    runs = (HOME / "lab" / cloud.name).exists()
-    for playbook in ("lab", "bundle", "site"):
-        cloud.play(playbook)
-    yield cloud
-    if not runs:
-        cloud.play("destroy")
 
 
 @pytest.fixture(scope="module")
