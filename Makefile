@@ -9,9 +9,9 @@ SHELL := bash
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PLAY = ansible-playbook -i $(INVENTORY) $(ARGS)
 PACKAGES := python3-venv ca-certificates openssh-client
-# What the unit tests run for real: a private database, a switch without a kernel, bundles, keys.
+# What the unit tests run for real: a private database, a switch without a kernel, bundles, keys, a browser, libvirt's own driver for tests.
 TEST_PACKAGES := git iproute2 mariadb-client mariadb-server-core openssh-client openvswitch-switch squashfs-tools \
-                 e2fsprogs xfsprogs
+                 e2fsprogs xfsprogs chromium chromium-driver libnss3-tools python3-libvirt
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8

@@ -13,7 +13,7 @@ from cloudos.model.validation import validate
 FILE = "cloud.yml"
 LAB_NODE = {"machine": "container", "cores": 2, "memory": 4, "disks": {}}  # memory and disks in GiB
 RETENTION = {"deleted_rows": 30, "logs": 14}  # days
-TIMEOUTS = {"services": 180, "instance": 120}  # seconds
+TIMEOUTS = {"services": 180, "instance": 300}  # seconds
 
 
 @dataclass(frozen=True)

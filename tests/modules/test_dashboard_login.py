@@ -2,7 +2,6 @@
 
 import datetime
 import http.server
-import shutil
 import ssl
 import threading
 from urllib.parse import urlsplit
@@ -226,7 +225,6 @@ def site(tmp_path):
     server.shutdown()
 
 
-@pytest.mark.skipif(not (shutil.which("chromedriver") and shutil.which("certutil")), reason="needs Chromium and certutil")
 def test_the_real_browser_trusts_the_authority_and_sees_what_is_missing(site, tmp_path):
     with browsers.Browser(str(tmp_path / "ca.pem"), timeout=30) as browser:
         page = browser.open(site)
