@@ -31,17 +31,30 @@ def stub(monkeypatch, tmp_path, script):
 @pytest.mark.parametrize(
     ("script", "works", "reason"),
     [
-        ("exit 33", True, "a small guest ran and ended"),
-        ("exec sleep 10", False, "a small guest did not end within 0.2 s"),
-        ("echo a warning >&2; echo failed to set MSR >&2; exit 134", False, "QEMU ended with 134: failed to set MSR"),
-        ("exit 1", False, "QEMU ended with 1: no message"),
+        ("exit 33", True, "a small guest under kvm ran and ended"),
+        ("exec sleep 10", False, "a small guest under kvm did not end within 0.2 s"),
+        ("echo a warning >&2; echo failed to set MSR >&2; exit 134", False, "QEMU under kvm ended with 134: failed to set MSR"),
+        ("exit 1", False, "QEMU under kvm ended with 1: no message"),
     ],
 )
 def test_each_outcome_has_its_reason(monkeypatch, tmp_path, script, works, reason):
-    stub(monkeypatch, tmp_path, script)
-    assert kvm_probe.kvm_works(timeout=0.2) == (works, reason)
+    stub(monkeypatch, tmp_path, f'[ "$2" = kvm ] || exit 33\n{script}')
+    monkeypatch.setattr(kvm_probe, "LEAST", 0.2)
+    assert kvm_probe.kvm_works() == (works, reason)
+
+
+@pytest.mark.parametrize(("kvm", "works"), [("0.5", True), ("2.5", False)])
+def test_kvm_may_take_twice_as_long_as_emulation(monkeypatch, tmp_path, kvm, works):
+    stub(monkeypatch, tmp_path, f'[ "$2" = kvm ] && sleep {kvm} || sleep 0.5; exit 33')
+    monkeypatch.setattr(kvm_probe, "LEAST", 0.2)
+    assert kvm_probe.kvm_works()[0] is works
+
+
+def test_where_not_even_emulation_works_it_is_told(monkeypatch, tmp_path):
+    stub(monkeypatch, tmp_path, "exit 1")
+    assert kvm_probe.kvm_works() == (False, "QEMU under tcg ended with 1: no message")
 
 
 @pytest.mark.lab
 def test_the_guest_runs_under_emulation():
-    assert kvm_probe.run_guest("tcg", "max", timeout=30) == (True, "a small guest ran and ended")
+    assert kvm_probe.run_guest("tcg", "max", timeout=30) == (True, "a small guest under tcg ran and ended")

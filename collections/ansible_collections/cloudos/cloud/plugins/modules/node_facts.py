@@ -7,10 +7,12 @@ import json
 import os
 import platform
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cloudos.cloud.plugins.module_utils import node
+from ansible_collections.cloudos.cloud.plugins.module_utils.kvm_probe import SECTOR, kvm_works
 
 DOCUMENTATION = r"""
 module: node_facts
@@ -18,7 +20,7 @@ short_description: Tells what a node has and can
 description:
   - Returns fact C(cloudos_facts) with what M(cloudos.cloud.plan) compiles from. Reads files; starts
     no package manager and no daemon.
-  - Whether KVM works is found out by starting a guest once per boot and QEMU version, as C(/dev/kvm)
+  - Whether KVM works is found out by starting a guest once per boot, version of QEMU and of the trial, as C(/dev/kvm)
     may be there and not work.
 options: {}
 attributes:
@@ -59,7 +61,6 @@ KERNEL_MODULES = ("openvswitch", "vxlan", "geneve", "gre", "br_netfilter", "brid
                   "ip6_tables", "dm_mod", "dm_thin_pool", "loop", "squashfs", "overlay", "tun", "kvm",
                   "vhost_net", "nbd", "iscsi_tcp", "target_core_mod", "iscsi_target_mod", "nfs", "nfsd")  # fmt: skip
 KVM_CACHE = Path("/var/lib/cloudos/kvm.json")
-KVM_SECONDS = 20
 
 
 def facts(module):
@@ -90,12 +91,10 @@ def _kvm(check):
     version = _qemu_version()
     if version is None:
         return "untested", "qemu-system-x86_64 is not installed"
-    key = [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), version]
+    key = [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), version, sha256(SECTOR).hexdigest()]
     if KVM_CACHE.exists() and (known := json.loads(KVM_CACHE.read_text()))["key"] == key:
         return known["verdict"], known["reason"]
-    from ansible_collections.cloudos.cloud.plugins.module_utils.kvm_probe import kvm_works
-
-    works, reason = kvm_works(KVM_SECONDS)
+    works, reason = kvm_works()
     verdict = "works" if works else "broken"
     if not check:
         _remember({"key": key, "verdict": verdict, "reason": reason})
