@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from cloudos.eden import turns
 from cloudos.eden.db import now, shown
 from cloudos.graffiti import joint, matching
 from cloudos.graffiti.joint import Choice, Impossible, Item, Option, Pair, Rule
@@ -73,13 +73,13 @@ class Binder:
     def __init__(self, session: Session, context: Any, dictionary: Dictionary, stale: datetime.timedelta):
         self._session, self._context, self._dictionary, self._stale = session, context, dictionary, stale
 
-    def match(self, request: Mapping[str, Any], reserving: bool = False) -> Outcome:
-        """Match all requirements and choose; nothing is written. reserving: what is chosen is claimed in this transaction."""
+    def match(self, request: Mapping[str, Any]) -> Outcome:
+        """Match all requirements and choose; nothing is written."""
         policy = request.get("policy") or {}
         matcher = Matcher(self._session, self._context, self._dictionary, policy, self._stale)
         wanted = [matching.wanted(one, self._dictionary) for one in request["requirements"]]
         matches = {one.id: matcher.match(one) for one in wanted}
-        pools, held = matching.claimed(self._session, now(), reserving)
+        pools, held = matching.claimed(self._session, now())
         items = [self._item(one, matches[one.id], held) for one in wanted]
         left = {id_: _left(pool, pools.get(id_, {})) for id_, pool in matcher.pools.items()}
         try:
@@ -90,9 +90,9 @@ class Binder:
 
     def reserve(self, request: Mapping[str, Any], owner: Mapping[str, Any], seconds: int) -> tuple[Outcome, Binding | None]:
         """Match, choose, and claim what was chosen until it is committed, released or `seconds` are over."""
-        # The pools' rows are what concurrent reservations wait for, so that two never take the same last piece.
-        self._session.execute(sa.select(Pool.id).order_by(Pool.id).with_for_update()).all()
-        outcome = self.match(request, reserving=True)
+        # Two never take the same last piece.
+        turns.take(self._session, Claim.TURN)
+        outcome = self.match(request)
         if outcome.choice is None:
             return outcome, None
         ends = now() + datetime.timedelta(seconds=seconds)

@@ -45,10 +45,12 @@ class Dictionaries:
 
     def of(self, session: Session, context: Any, row: StoredNamespace | None = None) -> Dictionary:
         """The dictionary as the caller sees it: a project's namespaces hide public ones of the same name, but never `row`."""
+        # First the edition: what was changed since then is read anew by the next caller, and not kept under a newer number.
+        number = edition(session)
         rows = seen(session, context)
         if row is not None:
             rows = sorted([*(one for one in rows if one.name != row.name), row], key=lambda one: one.name)
-        key = (edition(session), *(row.id for row in rows))
+        key = (number, *(row.id for row in rows))
         with self._lock:
             found = self._kept.get(key)
         if found is None:

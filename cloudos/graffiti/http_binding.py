@@ -114,8 +114,10 @@ def rebind(call: Call) -> Answer:
     one = _find(call)
     call.change(one)
     _demand(one, "reserved", "expired", "committed")
-    one.claims = []
+    one.claims, one.state = [], "released"
     call.session.flush()
+    # One that had expired did not count any more.
+    call.runtime.quotas.demand(call.session, one.project_id, "bindings")
     conf = call.runtime.conf.pools
     owner = {"user_id": one.user_id, "project_id": one.project_id, "domain_id": one.domain_id}
     outcome, made = _asked(call, lambda binder: binder.reserve(one.request, owner, conf.reservation))
@@ -124,8 +126,6 @@ def rebind(call: Call) -> Answer:
         raise NotBound(reason="; ".join(told["reasons"]), requirements=told["requirements"], proven=told["proven"])
     changes = [{"requirement": id_, "before": body["name"], "after": made.chosen[id_]["name"]}
                for id_, body in sorted(one.chosen.items()) if made.chosen[id_]["resource"] != body["resource"]]  # fmt: skip
-    one.state = "released"
-    call.session.flush()
     return Answer({**show(made), "changes": changes}, 201, {"Location": f"{BINDINGS}/{made.id}"}, etag=_tag(made))
 
 

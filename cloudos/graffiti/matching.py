@@ -254,18 +254,14 @@ class Matcher:
         return reasons
 
 
-def claimed(session: Session, moment: datetime.datetime, reserving: bool = False) -> tuple[dict[str, Counter], Counter]:
-    """What bindings hold: pool -> quota class -> amount, and resource -> uses.
-
-    reserving: as of now, and so until this transaction ends; otherwise MariaDB tells what was there when the transaction began to read,
-    before it waited for another one that reserves.
-    """
+def claimed(session: Session, moment: datetime.datetime) -> tuple[dict[str, Counter], Counter]:
+    """What bindings hold: pool -> quota class -> amount, and resource -> uses."""
     alive = sa.or_(Claim.expires_at.is_(None), Claim.expires_at > moment)
     of = (Claim.pool_id, Claim.resource_id, Claim.of)
     statement = sa.select(*of, sa.func.sum(Claim.amount)).where(alive).group_by(*of)
     pools: dict[str, Counter] = defaultdict(Counter)
     held: Counter = Counter()
-    for pool, resource, name, amount in session.execute(statement.with_for_update(read=True) if reserving else statement):
+    for pool, resource, name, amount in session.execute(statement):
         if resource:
             held[resource] += amount
         else:

@@ -194,6 +194,7 @@ class Claim(Base):
     """So much of a quota of a pool (resource_id empty), or of a resource's capacity, is spoken for until the binding ends."""
 
     __tablename__ = "claim"
+    TURN = "claims"  # what changes how much of pools and resources is left takes it
     id: Mapped[int] = mapped_column(SerialId, primary_key=True, autoincrement=True)
     binding_id: Mapped[str] = mapped_column(sa.ForeignKey("binding.id", ondelete="CASCADE"), index=True)
     pool_id: Mapped[str | None] = mapped_column(sa.ForeignKey("resource_pool.id"), index=True)

@@ -12,6 +12,7 @@ from oslo_config import cfg
 from oslo_context.context import RequestContext
 from sqlalchemy.orm import Session
 
+from cloudos.eden import turns
 from cloudos.eden.db import now
 from cloudos.eden.jobs.run import Run, WorkFailed
 from cloudos.eden.problems import Unavailable
@@ -148,6 +149,7 @@ def _quota(run: Run, driver: Driver) -> dict[str, Any]:
         raise WorkFailed(str(error)) from error
 
     def store(session: Session) -> None:
+        turns.take(session, Claim.TURN)
         pool = _usable(session, run.input["pool"])
         pool.quota, pool.discovered_at = quota, now()
         # What was committed is in the provider's own count from now on.

@@ -85,6 +85,17 @@ def test_reservations_expire(served, ann, pool):
     assert ann.get("/v1/quotas").json()["quotas"]["bindings"]["used"] == 0
 
 
+def test_an_expired_binding_that_is_bound_again_counts_again(served, ann, pool):
+    served.as_("root", "p0", "admin").put("/v1/quotas/p1", json={"bindings": 1})
+    body = {"requirements": [flavor()], "scope": "public-project"}
+    first = ann.post("/v1/bindings", json={**body, "seconds": 1}).headers["Location"]
+    time.sleep(1.1)
+    second = ann.post("/v1/bindings", json=body).headers["Location"]
+    assert ann.post(f"{first}/rebind").json()["code"] == "quota.exceeded" and ann.get(first).json()["state"] == "expired"
+    again = ann.post(f"{second}/rebind")
+    assert again.status_code == 201 and ann.get(second).json()["state"] == "released", "in its own place"
+
+
 def test_of_many_who_reserve_the_last_piece_at_once_one_gets_it(served, ann):
     body = {"name": "ip", "type": "Address", "scope": "public-project", "capacity": {"uses": 1},
             "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}  # fmt: skip

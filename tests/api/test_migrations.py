@@ -78,7 +78,7 @@ def test_what_was_stored_before_is_found_by_words(tmp_path, monkeypatch):
 
 def test_syncing_again_changes_nothing(runtime):
     assert runtime.db_current()
-    assert set(runtime.db_sync().values()) == {"eden_0001", "toy_0001"}
+    assert set(runtime.db_sync().values()) == {"eden_0002", "toy_0001"}
     with runtime.db.session() as session:
         session.execute(sa.text("UPDATE alembic_version_api SET version_num = 'older'"))
     assert not runtime.db_current()
