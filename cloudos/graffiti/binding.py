@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudos.eden import turns
@@ -162,6 +163,13 @@ def alive(binding: Binding) -> str:
     if binding.state == "reserved" and binding.expires_at and binding.expires_at <= now():
         return "expired"
     return binding.state
+
+
+def purge(session: Session, days: int) -> int:
+    """Forget bindings that ended, released or expired, so many days ago; returns how many. What is committed stays."""
+    # Of what was bound again while it was committed, older databases know no end.
+    ended = sa.func.coalesce(Binding.expires_at, Binding.created_at) < now() - datetime.timedelta(days=days)
+    return session.execute(sa.delete(Binding).where(Binding.state != "committed", ended)).rowcount
 
 
 def profile(binding: Binding) -> dict[str, Any]:

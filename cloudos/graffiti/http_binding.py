@@ -114,7 +114,7 @@ def rebind(call: Call) -> Answer:
     one = _find(call)
     call.change(one)
     _demand(one, "reserved", "expired", "committed")
-    one.claims, one.state = [], "released"
+    one.claims, one.state, one.expires_at = [], "released", now()
     call.session.flush()
     # One that had expired did not count any more.
     call.runtime.quotas.demand(call.session, one.project_id, "bindings")

@@ -35,7 +35,9 @@ OPTIONS = [
     cfg.IntOpt("stale_after", default=86400, min=60, help="Seconds after which what was discovered counts as stale."),
     cfg.IntOpt("reservation", default=900, min=10, help="Seconds that a binding is reserved when the caller names none."),
     cfg.IntOpt("max_reservation", default=86400, min=10, help="The most seconds that a binding may be reserved."),
-]
+    cfg.IntOpt("keep_bindings_days", default=30, min=0,
+               help="How long `graffiti-manage purge-bindings` keeps bindings that have expired or were released, in days."),
+]  # fmt: skip
 # What is encrypted of pools, and the name of the file with its keys.
 SEALED = Sealed("pool-keys", ((Pool.secret, None),))
 

@@ -3,14 +3,19 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from cloudos import tosca
+from cloudos.eden.db import now
 from cloudos.eve import given
 from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.provider import Pool as Place
+from cloudos.graffiti.binding import purge
+from cloudos.graffiti.models import Binding, Claim
 from tests.api import graffiti
 from tests.api.graffiti import POOL
 
@@ -83,6 +88,29 @@ def test_reservations_expire(served, ann, pool):
     assert ann.post(f"{made.headers['Location']}/commit").json()["code"] == "binding.over"
     assert ann.post("/v1/match", json={"requirements": [flavor("10 GB", count=2)]}).json()["bound"]
     assert ann.get("/v1/quotas").json()["quotas"]["bindings"]["used"] == 0
+
+
+def test_what_ended_long_ago_is_forgotten_and_nothing_else(served, ann, pool):
+    def bound(then=None, seconds=900):
+        made = ann.post("/v1/bindings", json={"requirements": [flavor()], "scope": "public-project", "seconds": seconds})
+        if then:
+            assert ann.post(f"{made.headers['Location']}/{then}").ok
+        return made.json()["id"]
+
+    committed, reserved, expired, released, again = bound("commit"), bound(), bound(seconds=10), bound(), bound("commit")
+    ann.delete(f"/v1/bindings/{released}")
+    later = ann.post(f"/v1/bindings/{again}/rebind").json()["id"]
+    runtime, bindings = served.app.runtime, lambda: {one["id"] for one in ann.get("/v1/bindings").json()["bindings"]}
+    runtime.db.transact(lambda session: purge(session, 30))
+    assert bindings() == {committed, reserved, expired, released, again, later}
+    with runtime.db.session() as session:
+        old = now() - timedelta(days=31)
+        session.execute(sa.update(Binding).where(Binding.id != reserved).values(created_at=old))
+        session.execute(sa.update(Binding).where(Binding.id.in_((expired, released, again))).values(expires_at=old))
+    assert runtime.db.transact(lambda session: purge(session, 30)) == 3 and bindings() == {committed, reserved, later}
+    with runtime.db.session(reading=True) as session:
+        held = set(session.scalars(sa.select(Claim.binding_id)))
+    assert held == {committed, reserved, later}
 
 
 def test_an_expired_binding_that_is_bound_again_counts_again(served, ann, pool):
