@@ -33,7 +33,7 @@ def load(conf: cfg.ConfigOpts) -> None:
         batch = sources.load(name, METADEFS if name == "metadefs" else None)
 
         def write(session, batch=batch):
-            known = runtime.extra.dictionaries.of(session, SYSTEM)
+            known = runtime.extra.dictionaries.of(session, SYSTEM, "public-cloud")
             return dictionary.load(session, known, batch, owner, "public-cloud", SYSTEM)
 
         done = runtime.db.transact(write).shown()
