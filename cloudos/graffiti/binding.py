@@ -86,6 +86,9 @@ class Binder:
         try:
             choice = joint.choose(items, rules(request, wanted), left, policy.get("prefer", "balanced"), _pairs())
         except Impossible as error:
+            if cut := sorted(id_ for id_, match in matches.items() if match.total > len(match.candidates)):
+                error.proven = False
+                error.reasons.append(f"of {', '.join(cut)} only the {matching.MOST_OPTIONS} cheapest that fit took part")
             return Outcome(wanted, matches, None, error, matcher.pools)
         return Outcome(wanted, matches, choice, None, matcher.pools)
 
@@ -144,8 +147,8 @@ def rules(request: Mapping[str, Any], wanted: Sequence[Wanted]) -> list[Rule]:
     if (request.get("policy") or {}).get("span", "one") == "one":
         found = [Rule("same", "pool", tuple(one.id for one in wanted))]
     for body in request.get("rules") or ():
-        members = [id_ for member in body["members"] for id_ in by_node.get(member, [member])]
-        found.append(Rule(body["kind"], body["of"], tuple(dict.fromkeys(members))))
+        members = {id_: member for member in body["members"] for id_ in by_node.get(member, [member])}
+        found.append(Rule(body["kind"], body["of"], tuple(members), members))
     return found
 
 

@@ -11,6 +11,7 @@ from oslo_context.context import RequestContext
 
 from cloudos.eden.call import Call
 from cloudos.eden.db import shown
+from cloudos.eden.models import Owned
 from cloudos.eden.policy import CHANGE, visible
 from cloudos.eden.problems import Conflict, NotFound
 from cloudos.eden.service import Answer
@@ -202,10 +203,11 @@ def keys(call: Call) -> dict[str, Any]:
 
 def known_of(call: Call, row: StoredNamespace) -> Dictionary:
     """The dictionary in which a namespace's types mean what they do for its owner."""
-    return call.runtime.extra.dictionaries.of(call.session, _owner(row), row.scope)
+    return call.runtime.extra.dictionaries.of(call.session, owner_of(row), row.scope)
 
 
-def _owner(row: StoredNamespace) -> RequestContext:
+def owner_of(row: Owned) -> RequestContext:
+    """The owner of a thing, to see what that one sees."""
     return RequestContext(user_id=row.user_id, project_id=row.project_id, roles=["reader"])
 
 
@@ -221,7 +223,7 @@ def _load(call: Call, batch: Batch, scope: str, row: StoredNamespace | None = No
     """Judge, store and count. row: the namespace that is changed, whose owner stays."""
     context, owner = call.context, call.owner()
     if row is not None:
-        context = _owner(row)
+        context = owner_of(row)
         owner = {"user_id": row.user_id, "project_id": row.project_id, "domain_id": row.domain_id}
     call.guard.demand(CHANGE, {"scope": scope, "user_id": owner["user_id"], "project_id": owner["project_id"]})
     _demand_names(call, batch, scope, context)
@@ -249,7 +251,7 @@ def _demand_names(call: Call, batch: Batch, scope: str, context: RequestContext)
 
 def _delete_types(call: Call, row: StoredNamespace, types: list[Type]) -> None:
     """Types of other namespaces that derive from what goes: those the caller may change, else nothing goes."""
-    spaces = {one.name: one for one in dictionary.seen(call.session, _owner(row), row.scope)}
+    spaces = {one.name: one for one in dictionary.seen(call.session, owner_of(row), row.scope)}
     for one in types:
         call.change(spaces[one.namespace])
         call.session.delete(_stored(call, spaces[one.namespace], one.kind, one.name))

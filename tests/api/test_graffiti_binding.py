@@ -14,6 +14,7 @@ from cloudos.eden.db import now
 from cloudos.eve import given
 from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.provider import Pool as Place
+from cloudos.graffiti import matching
 from cloudos.graffiti.binding import purge
 from cloudos.graffiti.models import Binding, Claim
 from tests.api import graffiti
@@ -163,6 +164,69 @@ def test_residency_and_pools_bar_what_lies_elsewhere(ann, pool):
         ["pool east is in DE, not in FR", "cloudos.openstack/Flavor.mem_size not >= 1 GB"],
     )
     assert "pool east is not among those asked for" in reasons(pools=["west"])[1]
+
+
+def test_residency_bars_what_is_nowhere_known(ann, pool):
+    host = {"name": "f", "type": "cloudos.openstack/Flavor", "properties": {"mem_size": "1 GB", "num_cpus": 1}}
+    body = {"name": "own", "type": "OS::Nova::Flavor", "scope": "public-project", "capabilities": [host], "region": "south", "price": 0}
+    assert ann.post("/v1/resources", json=body).status_code == 201
+
+    def own(**policy):
+        found = ann.post("/v1/match", json={"requirements": [flavor("1 GB")], "policy": policy}).json()["requirements"][0]
+        return any(one["name"] == "own" for one in found["candidates"]), [one["reason"] for one in found["reasons"]]
+
+    assert own()[0] and own(pools=["east"])[0] and own(residency={"regions": ["south"]})[0]
+    nobody = "it belongs to no pool, so nobody named its country"
+    assert own(residency={"countries": ["DE"]}) == (False, ["cloudos.openstack/Flavor.mem_size not >= 1 GB", nobody])
+    assert "region is south, not one of north" in own(residency={"regions": ["north"]})[1]
+
+
+def test_what_is_bound_again_is_chosen_as_its_owner_sees_it(served, ann):
+    body = {"name": "ip", "type": "Address", "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}
+    ann.post("/v1/resources", json={**body, "scope": "public-project"})
+    made = ann.post("/v1/bindings", json={"requirements": [{"id": "a", "capability": "tosca:Attachment"}], "scope": "public-project"})
+    root = served.as_("root", "p0", "admin")
+    assert root.post("/v1/resources", json={**body, "name": "a hidden one", "price": 0}).status_code == 201
+    again = root.post(f"{made.headers['Location']}/rebind")
+    assert (again.status_code, again.json()["chosen"]["a"]["name"], again.json()["changes"]) == (201, "ip", [])
+
+
+def test_not_all_was_tried_where_not_all_took_part(ann, pool, monkeypatch):
+    body = {"requirements": [flavor("1 GB", count=3), flavor("1 GB", "db.flavor")], "rules": [{"kind": "different", "of": "resource",
+            "members": ["web", "db"]}]}  # fmt: skip
+    assert ann.post("/v1/match", json=body).json()["bound"]
+    monkeypatch.setattr(matching, "MOST_OPTIONS", 1)
+    found = ann.post("/v1/match", json=body).json()
+    assert not found["bound"] and not found["proven"]
+    assert found["reasons"][-1] == "of db.flavor, web.flavor only the 1 cheapest that fit took part"
+
+
+def test_nodes_are_apart_with_all_that_they_need(served, ann, pool):
+    served.cloud.regions = ["east", "west"]
+    other = graffiti.discovered(served, ann, {**POOL, "name": "west", "region_id": "west"})
+    needs = [one for node in ("web", "db") for one in (flavor("1 GB", f"{node}.flavor"),
+             {"id": f"{node}.image", "node": node, "capability": "cloudos.openstack/Image"})]  # fmt: skip
+    body = {"requirements": needs, "policy": {"span": "any"}, "rules": [{"kind": "different", "of": "pool", "members": ["web", "db"]}]}
+    found = ann.post("/v1/match", json=body).json()
+    assert found["bound"], found["reasons"]
+    where = {one["id"]: one["chosen"]["pool"] for one in found["requirements"]}
+    assert where["web.flavor"] == where["web.image"] != where["db.flavor"] == where["db.image"]
+    assert set(where.values()) == {pool["id"], other["id"]}
+
+
+def test_a_name_is_no_condition_on_the_property_of_that_name(ann, pool):
+    text = """
+tosca_definitions_version: tosca_simple_yaml_1_3
+topology_template:
+  node_templates:
+    port:
+      type: tosca.nodes.network.Port
+      requirements:
+        - link:
+            node_filter: {properties: [{name: {equal: external}}]}
+"""
+    found = ann.post("/v1/match", json={"template": {"files": {"t.yaml": text}}, "explain": True}).json()
+    assert "external not = false" in str(found["requirements"][0]["reasons"])
 
 
 TEMPLATE = """\
