@@ -168,6 +168,17 @@ def alive(binding: Binding) -> str:
     return binding.state
 
 
+def held() -> sa.ColumnElement[bool]:
+    """The same as SQL: bindings that are committed, or reserved and not expired."""
+    return sa.or_(Binding.state == "committed", sa.and_(Binding.state == "reserved", Binding.expires_at > now()))
+
+
+def bound_by(session: Session, resource: Resource) -> list[Binding]:
+    """The bindings that hold a resource now, by name."""
+    named = sa.select(Binding).where(held(), sa.cast(Binding.chosen, sa.Text).contains(resource.id)).order_by(Binding.name, Binding.id)
+    return [one for one in session.scalars(named) if any(chosen["resource"] == resource.id for chosen in one.chosen.values())]
+
+
 def purge(session: Session, days: int) -> int:
     """Forget bindings that ended, released or expired, so many days ago; returns how many. What is committed stays."""
     # Of what was bound again while it was committed, older databases know no end.

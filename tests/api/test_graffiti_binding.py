@@ -191,6 +191,20 @@ def test_what_is_bound_again_is_chosen_as_its_owner_sees_it(served, ann):
     assert (again.status_code, again.json()["chosen"]["a"]["name"], again.json()["changes"]) == (201, "ip", [])
 
 
+def test_what_is_bound_is_not_deleted_and_what_was_bound_is(served, ann):
+    body = {"name": "ip", "type": "Address", "scope": "public-project", "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}
+    path = ann.post("/v1/resources", json=body).headers["Location"]
+    wanted = {"requirements": [{"id": "a", "capability": "tosca:Attachment"}]}
+    assert served.as_("bob", "p1").post("/v1/bindings", json={**wanted, "name": "bobs", "seconds": 2}).status_code == 201
+    mine = ann.post("/v1/bindings", json={**wanted, "name": "anns"}).headers["Location"]
+    told = ann.delete(path, headers={"If-Match": "*"})
+    assert told.status_code == 409 and "is bound by anns, 1 that you may not see; release" in told.json()["detail"]
+    ann.delete(mine)
+    assert "is bound by 1 that you may not see" in ann.delete(path, headers={"If-Match": "*"}).json()["detail"]
+    time.sleep(2.1)
+    assert ann.delete(path, headers={"If-Match": "*"}).status_code == 204, "what has expired holds nothing"
+
+
 def test_not_all_was_tried_where_not_all_took_part(ann, pool, monkeypatch):
     body = {"requirements": [flavor("1 GB", count=3), flavor("1 GB", "db.flavor")], "rules": [{"kind": "different", "of": "resource",
             "members": ["web", "db"]}]}  # fmt: skip
