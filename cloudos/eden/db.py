@@ -76,9 +76,13 @@ class Database:
         known = {name: conf.database[name] for name in FACADE_OPTIONS if name in conf.database}
         facade.configure(**known, sqlite_fk=True)
         self.engine = facade.writer.get_engine()
+        writing = self.engine
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        else:
+            # Who waited for another transaction must see what that one has written, and not what was there when it began to read itself.
+            writing = self.engine.execution_options(isolation_level="READ COMMITTED")
+        self._sessions = sessionmaker(writing, expire_on_commit=False)
         self._readings = sessionmaker(self.engine.execution_options(reading=True), expire_on_commit=False)
 
     @contextlib.contextmanager

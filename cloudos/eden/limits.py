@@ -9,6 +9,7 @@ from collections.abc import Callable
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
+from cloudos.eden import turns
 from cloudos.eden.models import QuotaLimit
 from cloudos.eden.problems import OverQuota, TooManyRequests
 from cloudos.eden.service import Service
@@ -47,24 +48,33 @@ class Quotas:
         self._quotas = service.quotas
         self._conf = conf
 
-    def demand(self, session: Session, project: str, resource: str, more: int = 1) -> None:
-        """Raise OverQuota when the project may not have so many more."""
+    def demand(self, session: Session, project: str, resource: str, more: int = 1, made: bool = False) -> None:
+        """Raise OverQuota when the project may not have so many more; or those that this transaction has `made` and flushed.
+
+        Others of the project that demand something wait from here until the transaction ends: what takes long is done before.
+        """
         limit = self._limit(session, project, resource)
         if limit < 0:
             return
-        used = self._quotas[resource].used(session, project)
+        if self._quotas[resource].used:
+            turns.take(session, f"quota {project}")
+        used = self._used(session, project, resource) - (more if made else 0)
         if used + more > limit:
             raise OverQuota(project=project, resource=resource, used=used, limit=limit)
 
     def of(self, session: Session, project: str) -> dict[str, dict[str, int]]:
         """Resource -> {limit, used} of a project."""
-        return {name: {"limit": self._limit(session, project, name), "used": quota.used(session, project)}
-                for name, quota in self._quotas.items()}  # fmt: skip
+        return {name: {"limit": self._limit(session, project, name), "used": self._used(session, project, name)}
+                for name in self._quotas}  # fmt: skip
 
     def set(self, session: Session, project: str, limits: dict[str, int]) -> None:
         """Give a project limits of its own."""
         for resource, limit in limits.items():
             session.merge(QuotaLimit(project_id=project, resource=resource, limit=limit))
+
+    def _used(self, session: Session, project: str, resource: str) -> int:
+        count = self._quotas[resource].used
+        return count(session, project) if count else 0
 
     def _limit(self, session: Session, project: str, resource: str) -> int:
         own = session.get(QuotaLimit, (project, resource))

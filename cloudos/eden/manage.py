@@ -146,12 +146,17 @@ def _worker(service: Service) -> list[str]:
     return [f"cloudos.{service.name}.manage", "worker"]
 
 
+def _started(command: list[str]) -> subprocess.Popen:
+    # However the one that supervises ends, the kernel tells the process to end: its socket and its lock on jobs would be in the way.
+    return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command])
+
+
 def supervise(commands: list[list[str]], bind: str) -> int:
     """Run the commands until SIGTERM or SIGINT, starting again what dies. Returns the exit code: 1 if one cannot stay alive."""
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: stopping.append(number))
-    running = {number: (subprocess.Popen(command), time.monotonic()) for number, command in enumerate(commands)}
+    running = {number: (_started(command), time.monotonic()) for number, command in enumerate(commands)}
     click.echo(f"Listening at {bind}; Ctrl-C ends it.", err=True)
     broken = False
     while not stopping and not broken:
@@ -163,7 +168,7 @@ def supervise(commands: list[list[str]], bind: str) -> int:
                 click.echo(f"{' '.join(commands[number][1:])} ended at once with {process.returncode}.", err=True)
                 broken = True
                 break
-            running[number] = (subprocess.Popen(commands[number]), time.monotonic())
+            running[number] = (_started(commands[number]), time.monotonic())
     for process, _ in running.values():
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

@@ -99,6 +99,12 @@ class Guard:
         return found
 
 
+def space_of(scope: str, user: str, project: str) -> str:
+    """Those among whom a name of that scope is unique, as they would meet it; at most 160 characters."""
+    return {"private-project": f"user {user} in {project}", "private-cloud": f"user {user}", "public-project": f"project {project}",
+            "public-cloud": "cloud"}[scope]  # fmt: skip
+
+
 def visible(model: Any, context: Any) -> sa.ColumnElement[bool]:
     """The default of rule eden:see as SQL, for lists; a test holds the two together."""
     roles = {role.lower() for role in context.roles}

@@ -86,10 +86,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Quota:
-    """How many of something a project may have: the default (-1 is no limit), and how to count them."""
+    """How many of something a project may have: the default (-1 is no limit), and how to count them; None: of one thing, not of all."""
 
     limit: int
-    used: Callable[[Session, str], int]
+    used: Callable[[Session, str], int] | None
     help: str
 
 

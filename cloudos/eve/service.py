@@ -160,7 +160,7 @@ SERVICE = Service(
            for kind, run in ((work.APPLY, work.apply), (work.UNDEPLOY, work.undeploy), (work.DELETE, work.delete),
                              (work.WORKFLOW, work.workflow))},
     quotas={"topologies": Quota(1000, _topologies, "Topologies."),
-            "nodes_per_topology": Quota(1000, lambda session, project: 0, "Nodes of one topology.")},
+            "nodes_per_topology": Quota(1000, None, "Nodes of one topology.")},
     options={"eve": OPTIONS}, sealed=SEALED,
     description="Compiles designs of Focus to Ansible projects, runs them in pools, and keeps what became of them.",
 )  # fmt: skip

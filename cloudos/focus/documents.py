@@ -83,7 +83,6 @@ def stored(call: Call, name: str | None, kind: str | None, scope: str, upload: s
     document = Document(**call.owner(), type=kind or "infrastructure_topology", description=description, properties={}, latest=0)
     document.scope = scope
     call.guard.demand(CHANGE, document.target())
-    call.runtime.quotas.demand(call.session, document.project_id, "documents")
     storing.named(call.session, document, name or f"sha256-{upload.sha256[:16]}", scope)
     storing.tagged(document, tags or [])
     call.session.add(document)
@@ -92,6 +91,7 @@ def stored(call: Call, name: str | None, kind: str | None, scope: str, upload: s
     if kind is None:
         document.type = guessed(made)
     call.session.flush()
+    call.runtime.quotas.demand(call.session, document.project_id, "documents", made=True)
     call.audit.update(target=f"document/{document.id}", name=document.name, sha256=made.sha256)
     body = {**show(document), "version": show_version(made)}
     return Answer(body, 201, {"Location": f"{LIST}/{document.id}"}, etag=etag(document))
@@ -99,8 +99,11 @@ def stored(call: Call, name: str | None, kind: str | None, scope: str, upload: s
 
 def keep(call: Call, document: Document, upload: storing.Upload) -> tuple[Revision, bool]:
     """A new revision within the project's quota; (the newest, False) where it has the content already."""
-    call.runtime.quotas.demand(call.session, document.project_id, "bytes", len(upload.content))
-    return storing.add_revision(call.session, call.context, call.runtime.extra.judges, document, upload)
+    made, new = storing.add_revision(call.session, call.context, call.runtime.extra.judges, document, upload)
+    if new:
+        # Not before it was examined, for which others of the project would have to wait.
+        call.runtime.quotas.demand(call.session, document.project_id, "bytes", made.size, made=True)
+    return made, new
 
 
 def story(call: Call) -> dict:
@@ -175,6 +178,7 @@ def undelete(call: Call) -> Answer:
         storing.named(call.session, document, document.name, document.scope)
         document.live, document.deleted_at = True, None
         call.session.flush()
+        call.runtime.quotas.demand(call.session, document.project_id, "documents", made=True)
     return Answer(show(document), etag=etag(document))
 
 

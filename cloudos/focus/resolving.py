@@ -11,12 +11,6 @@ from cloudos.focus.models import Content, Document, Revision, TypeName
 from cloudos.tosca.resolver import Refused
 
 
-def space_of(scope: str, user: str, project: str) -> str:
-    """Those among whom a name of that scope is unique."""
-    return {"private-project": f"user {user} in {project}", "private-cloud": f"user {user}", "public-project": f"project {project}",
-            "public-cloud": "cloud"}[scope]  # fmt: skip
-
-
 def parsed(text: str) -> tuple[str, str | None]:
     """(name, version) of name@version; an e-mail's @ or a URL's has no place in a version."""
     name, at, version = text.removeprefix("focus:").rpartition("@")

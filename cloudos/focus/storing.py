@@ -11,13 +11,13 @@ from oslo_context.context import RequestContext
 from sqlalchemy.orm import Session
 
 from cloudos.eden.db import now
-from cloudos.eden.policy import visible
+from cloudos.eden.policy import space_of, visible
 from cloudos.eden.problems import BadRequest, NotFound
 from cloudos.focus import judging, searching
 from cloudos.focus.judges import Judges
 from cloudos.focus.models import Content, Document, Link, Revision, Tag, TypeName, Use, Words
 from cloudos.focus.problems import InUse, NameTaken, UnsafeContent
-from cloudos.focus.resolving import FocusImports, documents_named, parsed, revision, shown, space_of
+from cloudos.focus.resolving import FocusImports, documents_named, parsed, revision, shown
 from cloudos.tosca.resolver import Refused
 
 # The original's document types.

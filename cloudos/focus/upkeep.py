@@ -16,12 +16,12 @@ from cloudos.eden.call import Call
 from cloudos.eden.db import now
 from cloudos.eden.jobs.routes import accepted
 from cloudos.eden.jobs.run import Run, Step
+from cloudos.eden.policy import space_of
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Answer
 from cloudos.focus import judging, storing
 from cloudos.focus.judges import Judges
 from cloudos.focus.models import Content, Document, Link, Revision, Use
-from cloudos.focus.resolving import space_of
 
 BATCH = 50
 # Whose documents those are that come with the cloud.

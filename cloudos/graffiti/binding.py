@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from cloudos.eden import turns
 from cloudos.eden.db import now, shown
 from cloudos.graffiti import joint, matching
 from cloudos.graffiti.joint import Choice, Impossible, Item, Option, Pair, Rule
@@ -73,26 +74,29 @@ class Binder:
     def __init__(self, session: Session, context: Any, dictionary: Dictionary, stale: datetime.timedelta):
         self._session, self._context, self._dictionary, self._stale = session, context, dictionary, stale
 
-    def match(self, request: Mapping[str, Any], reserving: bool = False) -> Outcome:
-        """Match all requirements and choose; nothing is written. reserving: what is chosen is claimed in this transaction."""
+    def match(self, request: Mapping[str, Any]) -> Outcome:
+        """Match all requirements and choose; nothing is written."""
         policy = request.get("policy") or {}
         matcher = Matcher(self._session, self._context, self._dictionary, policy, self._stale)
         wanted = [matching.wanted(one, self._dictionary) for one in request["requirements"]]
         matches = {one.id: matcher.match(one) for one in wanted}
-        pools, held = matching.claimed(self._session, now(), reserving)
+        pools, held = matching.claimed(self._session, now())
         items = [self._item(one, matches[one.id], held) for one in wanted]
         left = {id_: _left(pool, pools.get(id_, {})) for id_, pool in matcher.pools.items()}
         try:
             choice = joint.choose(items, rules(request, wanted), left, policy.get("prefer", "balanced"), _pairs())
         except Impossible as error:
+            if cut := sorted(id_ for id_, match in matches.items() if match.total > len(match.candidates)):
+                error.proven = False
+                error.reasons.append(f"of {', '.join(cut)} only the {matching.MOST_OPTIONS} cheapest that fit took part")
             return Outcome(wanted, matches, None, error, matcher.pools)
         return Outcome(wanted, matches, choice, None, matcher.pools)
 
     def reserve(self, request: Mapping[str, Any], owner: Mapping[str, Any], seconds: int) -> tuple[Outcome, Binding | None]:
         """Match, choose, and claim what was chosen until it is committed, released or `seconds` are over."""
-        # The pools' rows are what concurrent reservations wait for, so that two never take the same last piece.
-        self._session.execute(sa.select(Pool.id).order_by(Pool.id).with_for_update()).all()
-        outcome = self.match(request, reserving=True)
+        # Two never take the same last piece.
+        turns.take(self._session, Claim.TURN)
+        outcome = self.match(request)
         if outcome.choice is None:
             return outcome, None
         ends = now() + datetime.timedelta(seconds=seconds)
@@ -143,8 +147,8 @@ def rules(request: Mapping[str, Any], wanted: Sequence[Wanted]) -> list[Rule]:
     if (request.get("policy") or {}).get("span", "one") == "one":
         found = [Rule("same", "pool", tuple(one.id for one in wanted))]
     for body in request.get("rules") or ():
-        members = [id_ for member in body["members"] for id_ in by_node.get(member, [member])]
-        found.append(Rule(body["kind"], body["of"], tuple(dict.fromkeys(members))))
+        members = {id_: member for member in body["members"] for id_ in by_node.get(member, [member])}
+        found.append(Rule(body["kind"], body["of"], tuple(members), members))
     return found
 
 
@@ -162,6 +166,24 @@ def alive(binding: Binding) -> str:
     if binding.state == "reserved" and binding.expires_at and binding.expires_at <= now():
         return "expired"
     return binding.state
+
+
+def held() -> sa.ColumnElement[bool]:
+    """The same as SQL: bindings that are committed, or reserved and not expired."""
+    return sa.or_(Binding.state == "committed", sa.and_(Binding.state == "reserved", Binding.expires_at > now()))
+
+
+def bound_by(session: Session, resource: Resource) -> list[Binding]:
+    """The bindings that hold a resource now, by name."""
+    named = sa.select(Binding).where(held(), sa.cast(Binding.chosen, sa.Text).contains(resource.id)).order_by(Binding.name, Binding.id)
+    return [one for one in session.scalars(named) if any(chosen["resource"] == resource.id for chosen in one.chosen.values())]
+
+
+def purge(session: Session, days: int) -> int:
+    """Forget bindings that ended, released or expired, so many days ago; returns how many. What is committed stays."""
+    # Of what was bound again while it was committed, older databases know no end.
+    ended = sa.func.coalesce(Binding.expires_at, Binding.created_at) < now() - datetime.timedelta(days=days)
+    return session.execute(sa.delete(Binding).where(Binding.state != "committed", ended)).rowcount
 
 
 def profile(binding: Binding) -> dict[str, Any]:

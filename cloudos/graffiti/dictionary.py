@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudos.eden.db import now
-from cloudos.eden.policy import visible
+from cloudos.eden.policy import space_of, visible
 from cloudos.graffiti.models import Edition, StoredNamespace, StoredType
 from cloudos.graffiti.types import Batch, Dictionary, Mistakes, Namespace, Type, judged
 
+# Where there is a namespace of one name in several scopes, the last of these is meant.
+MEANT = ("public-cloud", "private-cloud", "public-project", "private-project")
 KEPT = 8  # dictionaries in memory: one for each set of namespaces that some caller sees
 
 
@@ -43,12 +45,13 @@ class Dictionaries:
         self._kept: dict[tuple, Dictionary] = {}
         self._lock = threading.Lock()
 
-    def of(self, session: Session, context: Any, row: StoredNamespace | None = None) -> Dictionary:
-        """The dictionary as the caller sees it: a project's namespaces hide public ones of the same name, but never `row`."""
-        rows = seen(session, context)
-        if row is not None:
-            rows = sorted([*(one for one in rows if one.name != row.name), row], key=lambda one: one.name)
-        key = (edition(session), *(row.id for row in rows))
+    def of(self, session: Session, context: Any, scope: str = MEANT[-1]) -> Dictionary:
+        """The dictionary as the caller sees it: what is closer to the caller hides others of the same name, but nothing hides what is
+        of `scope`."""
+        # First the edition: what was changed since then is read anew by the next caller, and not kept under a newer number.
+        number = edition(session)
+        rows = seen(session, context, scope)
+        key = (number, *(row.id for row in rows))
         with self._lock:
             found = self._kept.get(key)
         if found is None:
@@ -60,12 +63,12 @@ class Dictionaries:
         return found
 
 
-def seen(session: Session, context: Any) -> list[StoredNamespace]:
-    """The namespaces that names mean for a caller, one for each name."""
-    order = {"": 0, context.user_id: 1, context.project_id: 2}
-    rows = session.scalars(sa.select(StoredNamespace).where(visible(StoredNamespace, context), StoredNamespace.owner.in_(list(order))))
+def seen(session: Session, context: Any, scope: str = MEANT[-1]) -> list[StoredNamespace]:
+    """The namespaces that names mean for a caller, one for each name; in a namespace of `scope`, which nothing hides."""
+    order = {own_space(one, context): number for number, one in enumerate((*MEANT, scope))}
+    rows = session.scalars(sa.select(StoredNamespace).where(visible(StoredNamespace, context), StoredNamespace.space.in_(list(order))))
     found: dict[str, StoredNamespace] = {}
-    for row in sorted(rows, key=lambda row: (row.name, order[row.owner])):
+    for row in sorted(rows, key=lambda row: (row.name, order[row.space])):
         found[row.name] = row
     return list(found.values())
 
@@ -88,20 +91,20 @@ def touch(session: Session) -> None:
         session.flush()
 
 
-def owner_of(scope: str, context: Any) -> str:
-    """Whose a namespace's name is: everybody's, a user's or a project's."""
-    return {"public-cloud": "", "private-cloud": context.user_id}.get(scope, context.project_id)
+def own_space(scope: str, context: Any) -> str:
+    """Among whom the name of a namespace is unique that the caller makes."""
+    return space_of(scope, context.user_id, context.project_id)
 
 
 def load(session: Session, known: Dictionary, batch: Batch, owner: dict[str, Any], scope: str, context: Any, dry: bool = False) -> Changes:
     """Bring namespaces and types to what the batch says, parents first; all or nothing, and doing it again changes nothing.
 
-    known: the dictionary as the caller sees it. Raises Mistakes. The caller demands the right to change each namespace before.
+    known: the dictionary as the caller sees it in that scope. Raises Mistakes. Who calls demands the right to change each namespace.
     """
     order, _ = judged(batch, known)
     changes = Changes()
-    mine = owner_of(scope, context)
-    rows = {row.name: row for row in session.scalars(sa.select(StoredNamespace).where(StoredNamespace.owner == mine))}
+    mine = own_space(scope, context)
+    rows = {row.name: row for row in session.scalars(sa.select(StoredNamespace).where(StoredNamespace.space == mine))}
     for namespace in batch.namespaces:
         row = rows.get(namespace.name)
         if changes.note(namespace.name, row.digest if row else None, namespace.digest) and not dry:
@@ -116,7 +119,7 @@ def load(session: Session, known: Dictionary, batch: Batch, owner: dict[str, Any
 def _put_namespace(session: Session, row: StoredNamespace | None, namespace: Namespace, owner: dict[str, Any], scope: str,
                    mine: str) -> StoredNamespace:  # fmt: skip
     if row is None:
-        row = StoredNamespace(name=namespace.name, owner=mine, scope=scope, digest="", **owner)
+        row = StoredNamespace(name=namespace.name, space=mine, scope=scope, digest="", **owner)
         session.add(row)
     row.title, row.description, row.source = namespace.title, namespace.description, namespace.source
     row.associations, row.extra = [dict(one) for one in namespace.associations], dict(namespace.extra)
@@ -133,18 +136,20 @@ def _load_types(session: Session, order: Iterable[Type], rows: dict[str, StoredN
         if not changes.note(one.full, row.digest if row else None, one.digest) or dry:
             continue
         if one.namespace not in rows:
-            raise Mistakes([(one.full, f"namespace {one.namespace} is not yours in this scope; load the type into one of your own")])
+            text = f"namespace {one.namespace} is not one of this scope; name its scope, or load the type into one of yours"
+            raise Mistakes([(one.full, text)])
         if row is None:
             row = StoredType(namespace_id=rows[one.namespace].id, kind=one.kind, name=one.name)
             session.add(row)
         row.body, row.digest, row.updated_at = one.body(), one.digest, now()
 
 
-def users_of(known: Dictionary, gone: Iterable[Type]) -> list[str]:
-    """The full names of the types that need one of `gone` and would stay."""
+def users_of(known: Dictionary, gone: Iterable[Type]) -> list[Type]:
+    """The types that need one of `gone` and would stay, by name."""
     leaving = {(one.kind, one.full) for one in gone}
     staying = Dictionary([one for key, one in known.types.items() if key not in leaving], known.namespaces.values())
-    return sorted(one.full for one in staying.types.values() if one.derived_from and _lost(one, known, staying))
+    users = (one for one in staying.types.values() if one.derived_from and _lost(one, known, staying))
+    return sorted(users, key=lambda one: (one.full, one.kind))
 
 
 def _lost(one: Type, known: Dictionary, staying: Dictionary) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+from oslo_context.context import RequestContext
 
 from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
@@ -13,7 +14,7 @@ from cloudos.eden.service import JSON, Answer
 from cloudos.graffiti import binding as rules
 from cloudos.graffiti.binding import Binder
 from cloudos.graffiti.conditions import Unreadable
-from cloudos.graffiti.http_dictionary import known, warnings
+from cloudos.graffiti.http_dictionary import known, owner_of, warnings
 from cloudos.graffiti.models import Binding, Pool
 from cloudos.graffiti.openings import Broken, openings, read
 from cloudos.graffiti.problems import BindingOver, FilterWrong, NotBound, TemplateWrong, TypeUnknown
@@ -114,18 +115,18 @@ def rebind(call: Call) -> Answer:
     one = _find(call)
     call.change(one)
     _demand(one, "reserved", "expired", "committed")
-    one.claims = []
+    one.claims, one.state, one.expires_at = [], "released", now()
     call.session.flush()
+    # One that had expired did not count any more.
+    call.runtime.quotas.demand(call.session, one.project_id, "bindings")
     conf = call.runtime.conf.pools
     owner = {"user_id": one.user_id, "project_id": one.project_id, "domain_id": one.domain_id}
-    outcome, made = _asked(call, lambda binder: binder.reserve(one.request, owner, conf.reservation))
+    outcome, made = _asked(call, lambda binder: binder.reserve(one.request, owner, conf.reservation), owner_of(one))
     if made is None:
         told = outcome.shown(explain=True)
         raise NotBound(reason="; ".join(told["reasons"]), requirements=told["requirements"], proven=told["proven"])
     changes = [{"requirement": id_, "before": body["name"], "after": made.chosen[id_]["name"]}
                for id_, body in sorted(one.chosen.items()) if made.chosen[id_]["resource"] != body["resource"]]  # fmt: skip
-    one.state = "released"
-    call.session.flush()
     return Answer({**show(made), "changes": changes}, 201, {"Location": f"{BINDINGS}/{made.id}"}, etag=_tag(made))
 
 
@@ -157,9 +158,11 @@ def _judged(request: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def _asked(call: Call, ask: Any) -> Any:
+def _asked(call: Call, ask: Any, owner: RequestContext | None = None) -> Any:
+    """Ask for the caller; or, of a binding that is there, for its owner, who shall not get what only the caller sees."""
+    context, tools = owner or call.context, call.runtime.extra
     try:
-        return ask(Binder(call.session, call.context, known(call), call.runtime.extra.stale))
+        return ask(Binder(call.session, context, tools.dictionaries.of(call.session, context), tools.stale))
     except UnknownType as error:
         raise TypeUnknown(reason=str(error)) from error
     except Unreadable as error:

@@ -11,6 +11,7 @@ from oslo_context.context import RequestContext
 
 from cloudos.eden.call import Call
 from cloudos.eden.db import shown
+from cloudos.eden.models import Owned
 from cloudos.eden.policy import CHANGE, visible
 from cloudos.eden.problems import Conflict, NotFound
 from cloudos.eden.service import Answer
@@ -86,8 +87,8 @@ def delete_namespace(call: Call) -> None:
     gone = [one for one in of.types.values() if one.namespace == row.name]
     users = dictionary.users_of(of, gone)
     if users and not call.query.get("include_descendants"):
-        raise NamespaceInUse(what=f"Namespace {row.name}", users=", ".join(users[:10]))
-    _delete_types(call, of, users)
+        raise NamespaceInUse(what=f"Namespace {row.name}", users=_names(users))
+    _delete_types(call, row, users)
     call.session.execute(sa.delete(StoredType).where(StoredType.namespace_id == row.id))
     call.session.delete(row)
     dictionary.touch(call.session)
@@ -179,7 +180,7 @@ def delete_type(call: Call) -> None:
     of = known_of(call, row.namespace)
     one = of.types[row.kind, f"{row.namespace.name}/{row.name}"]
     if users := dictionary.users_of(of, [one]):
-        raise NamespaceInUse(what=f"Type {one.full}", users=", ".join(users[:10]))
+        raise NamespaceInUse(what=f"Type {one.full}", users=_names(users))
     call.session.delete(row)
     dictionary.touch(call.session)
 
@@ -202,8 +203,12 @@ def keys(call: Call) -> dict[str, Any]:
 
 def known_of(call: Call, row: StoredNamespace) -> Dictionary:
     """The dictionary in which a namespace's types mean what they do for its owner."""
-    owner = RequestContext(user_id=row.user_id, project_id=row.project_id, roles=["reader"])
-    return call.runtime.extra.dictionaries.of(call.session, owner, row)
+    return call.runtime.extra.dictionaries.of(call.session, owner_of(row), row.scope)
+
+
+def owner_of(row: Owned) -> RequestContext:
+    """The owner of a thing, to see what that one sees."""
+    return RequestContext(user_id=row.user_id, project_id=row.project_id, roles=["reader"])
 
 
 def type_of(of: Dictionary, reference: str, kind: str = "capability") -> Type:
@@ -218,11 +223,11 @@ def _load(call: Call, batch: Batch, scope: str, row: StoredNamespace | None = No
     """Judge, store and count. row: the namespace that is changed, whose owner stays."""
     context, owner = call.context, call.owner()
     if row is not None:
-        context = RequestContext(user_id=row.user_id, project_id=row.project_id, roles=["reader"])
+        context = owner_of(row)
         owner = {"user_id": row.user_id, "project_id": row.project_id, "domain_id": row.domain_id}
     call.guard.demand(CHANGE, {"scope": scope, "user_id": owner["user_id"], "project_id": owner["project_id"]})
     _demand_names(call, batch, scope, context)
-    of = call.runtime.extra.dictionaries.of(call.session, context, row)
+    of = call.runtime.extra.dictionaries.of(call.session, context, scope)
     try:
         changes = dictionary.load(call.session, of, batch, owner, scope, context, dry)
     except Mistakes as error:
@@ -236,24 +241,24 @@ def _load(call: Call, batch: Batch, scope: str, row: StoredNamespace | None = No
     return {**changes.shown(), "dry_run": dry}
 
 
-def _demand_names(call: Call, batch: Batch, scope: str, context: Any) -> None:
-    """Namespaces that are there under this owner may be in another scope, for which other rights are wanted."""
+def _demand_names(call: Call, batch: Batch, scope: str, context: RequestContext) -> None:
+    """The rule may be one that heeds whose the namespaces are that are there already."""
     names = {one.name for one in batch.namespaces} | {one.namespace for one in batch.types}
-    mine = dictionary.owner_of(scope, context)
-    for name in sorted(names):
-        row = call.session.scalar(sa.select(StoredNamespace).where(StoredNamespace.name == name, StoredNamespace.owner == mine))
-        if row is not None:
-            call.change(row)
+    mine = StoredNamespace.space == dictionary.own_space(scope, context)
+    for row in call.session.scalars(sa.select(StoredNamespace).where(StoredNamespace.name.in_(names), mine)):
+        call.change(row)
 
 
-def _delete_types(call: Call, of: Dictionary, names: list[str]) -> None:
+def _delete_types(call: Call, row: StoredNamespace, types: list[Type]) -> None:
     """Types of other namespaces that derive from what goes: those the caller may change, else nothing goes."""
-    for name in names:
-        namespace, _, plain = name.rpartition("/")
-        statement = sa.select(StoredType).join(StoredNamespace).where(StoredNamespace.name == namespace, StoredType.name == plain)
-        for row in call.session.scalars(statement.where(visible(StoredNamespace, call.context))):
-            call.change(row.namespace)
-            call.session.delete(row)
+    spaces = {one.name: one for one in dictionary.seen(call.session, owner_of(row), row.scope)}
+    for one in types:
+        call.change(spaces[one.namespace])
+        call.session.delete(_stored(call, spaces[one.namespace], one.kind, one.name))
+
+
+def _names(types: list[Type]) -> str:
+    return ", ".join(one.full for one in types[:10])
 
 
 def _namespace(call: Call) -> StoredNamespace:
@@ -271,8 +276,8 @@ def _type(call: Call) -> StoredType:
 
 
 def _own(call: Call, name: str, scope: str) -> StoredNamespace | None:
-    owner = dictionary.owner_of(scope, call.context)
-    return call.session.scalar(sa.select(StoredNamespace).where(StoredNamespace.name == name, StoredNamespace.owner == owner))
+    mine = dictionary.own_space(scope, call.context)
+    return call.session.scalar(sa.select(StoredNamespace).where(StoredNamespace.name == name, StoredNamespace.space == mine))
 
 
 def _stored(call: Call, row: StoredNamespace, kind: str, name: str) -> StoredType | None:

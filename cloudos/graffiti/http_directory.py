@@ -11,13 +11,15 @@ from cloudos.eden import paging
 from cloudos.eden.call import Call
 from cloudos.eden.db import now, shown
 from cloudos.eden.jobs.routes import accepted
+from cloudos.eden.policy import SEE
 from cloudos.eden.problems import BadRequest, Conflict
 from cloudos.eden.service import Answer
 from cloudos.graffiti import directory, index
+from cloudos.graffiti.binding import bound_by
 from cloudos.graffiti.conditions import Unreadable
 from cloudos.graffiti.drivers import DriverError
 from cloudos.graffiti.http_dictionary import known
-from cloudos.graffiti.models import Binding, Claim, Pool, Resource
+from cloudos.graffiti.models import Pool, Resource
 from cloudos.graffiti.problems import DriverFailed, FilterWrong, PoolUnusable, ResourceWrong, ServiceOnly, TypeUnknown
 from cloudos.graffiti.types import UnknownType
 
@@ -200,9 +202,10 @@ def delete_resource(call: Call) -> None:
     call.demand_match(_tag(one), f"resource/{one.id}")
     if one.source != "published" and one.vanished_at is None:
         raise Conflict(reason=f"Resource {one.id} is there in pool {one.pool_id}; the next discovery would bring it back.")
-    bound = sa.select(Binding.name).join(Claim).where(Claim.resource_id == one.id, Binding.state.in_(("reserved", "committed")))
-    if users := sorted(set(call.session.scalars(bound))):
-        raise Conflict(reason=f"Resource {one.id} is bound by {', '.join(users[:10])}; release those first.")
+    if users := bound_by(call.session, one):
+        seen = [user.name for user in users if call.guard.may(SEE, user.target())]
+        hidden = [f"{len(users) - len(seen)} that you may not see"] if len(seen) < len(users) else []
+        raise Conflict(reason=f"Resource {one.id} is bound by {', '.join([*seen[:10], *hidden])}; release those first.")
     for table in index.INDEXES:
         call.session.execute(sa.delete(table).where(table.resource_id == one.id))
     call.session.delete(one)

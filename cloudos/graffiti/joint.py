@@ -46,11 +46,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Rule:
-    """`same` or `different` (`kind`) in pool, region, zone or resource (`of`) for these items."""
+    """`same` or `different` (`kind`) in pool, region, zone or resource (`of`) for these items.
+
+    member: item -> what it is a part of, where that is not the item itself; items of one member are not apart from each other.
+    """
 
     kind: str
     of: str
     items: tuple[str, ...]
+    member: Mapping[str, str] = field(default_factory=dict)
+
+    def others(self, item: str) -> list[str]:
+        """The items that this one is held against."""
+        mine = self.member.get(item, item)
+        return [one for one in self.items if one != item and (self.kind == "same" or self.member.get(one, one) != mine)]
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ class _Search:
         found = [{option.pool for option in item.options} for item in group]
         # What belongs to no pool, such as something published by hand, goes with every pool.
         common = set.intersection(*[(pools - {None}) if None not in pools else _everywhere(group) for pools in found])
-        return sorted(common, key=lambda pool: pool or "") or ([None] if all(None in pools for pools in found) else [])
+        return [*sorted(common - {None}), *([None] if all(None in pools for pools in found) else [])]
 
     def _nowhere(self, group: Sequence[Item]) -> Iterator[str]:
         for pool in sorted(_everywhere(group) - {None}):
@@ -150,7 +159,7 @@ class _Search:
         return False
 
     def _order(self, group: Sequence[Item], pools: Sequence[str | None]) -> list[str | None]:
-        """Pools in the policy's order; the best first, ties by id."""
+        """Pools in the policy's order; the best first, ties by id. To have nothing of any pool comes last."""
         load = Counter(option.pool for option in self.chosen.values())
 
         def rank(pool: str | None) -> tuple:
@@ -158,7 +167,7 @@ class _Search:
             price = sum(min((option.price or 0) for option in item.options if option.pool in (pool, None)) * item.count for item in group)
             score = -sum(option.score for option in best)
             first = {"cheapest": price, "spread": load[pool], "pack": -load[pool]}.get(self.policy, score)
-            return first, score, pool or ""
+            return pool is None, first, score, pool or ""
 
         return sorted(pools, key=rank)
 
@@ -203,7 +212,7 @@ class _Search:
 
     def _ruled(self, rule: Rule, item: Item, option: Option) -> bool:
         here = option.place(rule.of)
-        others = [self.chosen[name].place(rule.of) for name in rule.items if name != item.id and name in self.chosen]
+        others = [self.chosen[name].place(rule.of) for name in rule.others(item.id) if name in self.chosen]
         if rule.of == "pool" and here is None:
             return True
         known = [other for other in others if rule.of != "pool" or other is not None]

@@ -1,4 +1,4 @@
-"""The command graffiti-manage: Eden's, and the first types."""
+"""The command graffiti-manage: Eden's, the first types, and the purge of bindings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oslo_context.context import RequestContext
 
 from cloudos.eden.manage import manage
 from cloudos.eden.runtime import Runtime
-from cloudos.graffiti import dictionary, sources
+from cloudos.graffiti import binding, dictionary, sources
 from cloudos.graffiti.client import STANDARD
 from cloudos.graffiti.service import SERVICE
 
@@ -33,11 +33,19 @@ def load(conf: cfg.ConfigOpts) -> None:
         batch = sources.load(name, METADEFS if name == "metadefs" else None)
 
         def write(session, batch=batch):
-            known = runtime.extra.dictionaries.of(session, SYSTEM)
+            known = runtime.extra.dictionaries.of(session, SYSTEM, "public-cloud")
             return dictionary.load(session, known, batch, owner, "public-cloud", SYSTEM)
 
         done = runtime.db.transact(write).shown()
         click.echo(f"{name}: {len(done['created'])} new, {len(done['changed'])} changed, {done['same']} the same")
+
+
+@main.command("purge-bindings")
+@click.pass_obj
+def purge_bindings(conf: cfg.ConfigOpts) -> None:
+    """Forget bindings that expired or were released longer than [pools] keep_bindings_days ago."""
+    count = Runtime(SERVICE, conf).db.transact(lambda session: binding.purge(session, conf.pools.keep_bindings_days))
+    click.echo(f"{count} bindings are forgotten.")
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ class Matcher:
         self._now = now()
         self.pools = {one.id: one for one in session.scalars(sa.select(Pool))}
         self._barred = self._bar(policy)
+        self._residency = policy.get("residency") or {}
         self._seen: dict[str, Match] = {}
 
     def match(self, one: Wanted) -> Match:
@@ -172,6 +173,11 @@ class Matcher:
         where = [RESOURCE.c.vanished_at.is_(None), RESOURCE.c.health == "ok"]
         if self._barred:
             where.append(sa.or_(RESOURCE.c.pool_id.is_(None), RESOURCE.c.pool_id.not_in(sorted(self._barred))))
+        # Nobody named the country of what belongs to no pool.
+        if self._residency.get("countries"):
+            where.append(RESOURCE.c.pool_id.is_not(None))
+        if self._residency.get("regions"):
+            where.append(sa.or_(RESOURCE.c.pool_id.is_not(None), RESOURCE.c.region.in_(self._residency["regions"])))
         return sa.and_(*where)
 
     def _values(self, rows: Sequence[Any], names: set[str], keyed: frozenset[str]) -> dict[str, list[Found]]:
@@ -251,21 +257,21 @@ class Matcher:
             reasons.append(f"health is {row.health}, not ok")
         if row.pool_id in self._barred:
             reasons.append(self._barred[row.pool_id])
+        if row.pool_id is None and self._residency.get("countries"):
+            reasons.append("it belongs to no pool, so nobody named its country")
+        elif row.pool_id is None and self._residency.get("regions") and row.region not in self._residency["regions"]:
+            reasons.append(f"region is {row.region or 'not named'}, not one of {', '.join(self._residency['regions'])}")
         return reasons
 
 
-def claimed(session: Session, moment: datetime.datetime, reserving: bool = False) -> tuple[dict[str, Counter], Counter]:
-    """What bindings hold: pool -> quota class -> amount, and resource -> uses.
-
-    reserving: as of now, and so until this transaction ends; otherwise MariaDB tells what was there when the transaction began to read,
-    before it waited for another one that reserves.
-    """
+def claimed(session: Session, moment: datetime.datetime) -> tuple[dict[str, Counter], Counter]:
+    """What bindings hold: pool -> quota class -> amount, and resource -> uses."""
     alive = sa.or_(Claim.expires_at.is_(None), Claim.expires_at > moment)
     of = (Claim.pool_id, Claim.resource_id, Claim.of)
     statement = sa.select(*of, sa.func.sum(Claim.amount)).where(alive).group_by(*of)
     pools: dict[str, Counter] = defaultdict(Counter)
     held: Counter = Counter()
-    for pool, resource, name, amount in session.execute(statement.with_for_update(read=True) if reserving else statement):
+    for pool, resource, name, amount in session.execute(statement):
         if resource:
             held[resource] += amount
         else:

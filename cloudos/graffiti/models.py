@@ -14,17 +14,19 @@ from cloudos.eden.models import Owned, new_id
 from cloudos.graffiti.types import Namespace, Type
 
 Number = sa.Float(53).with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
+# SQLite heeds no length; there the column has that of an earlier release, as it cannot be changed without losing the types.
+Space = sa.String(160).with_variant(sa.String(64), "sqlite")
 SerialId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 class StoredNamespace(Owned, Base):
-    """A namespace; `owner` is the project that a private name belongs to, empty for what everybody sees."""
+    """A namespace; `space` makes its name unique among those who would meet it."""
 
     __tablename__ = "namespace"
-    __table_args__ = (sa.UniqueConstraint("name", "owner", name="uq_namespace_name"),)
+    __table_args__ = (sa.UniqueConstraint("name", "space", name="uq_namespace_name"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Exact)
-    owner: Mapped[str] = mapped_column(sa.String(64), default="")
+    space: Mapped[str] = mapped_column(Space)
     title: Mapped[str | None] = mapped_column(Exact)
     description: Mapped[str | None] = mapped_column(LongText)
     source: Mapped[str] = mapped_column(sa.String(64), default="")
@@ -194,6 +196,7 @@ class Claim(Base):
     """So much of a quota of a pool (resource_id empty), or of a resource's capacity, is spoken for until the binding ends."""
 
     __tablename__ = "claim"
+    TURN = "claims"  # what changes how much of pools and resources is left takes it
     id: Mapped[int] = mapped_column(SerialId, primary_key=True, autoincrement=True)
     binding_id: Mapped[str] = mapped_column(sa.ForeignKey("binding.id", ondelete="CASCADE"), index=True)
     pool_id: Mapped[str | None] = mapped_column(sa.ForeignKey("resource_pool.id"), index=True)

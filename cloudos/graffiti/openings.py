@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudos import tosca
+from cloudos.graffiti import conditions as expressions
 from cloudos.graffiti.matching import needs
 from cloudos.tosca.model import NodeTemplate, Requirement, Template, Value, plain, unknown
 from cloudos.tosca.resolver import FileResolver, Location, Refused, Tree
@@ -79,11 +79,19 @@ def _must(one: Requirement) -> bool:
 def _open(node: NodeTemplate, one: Requirement, name: str) -> dict[str, Any]:
     """What an open requirement asks for, in the words of pools where `open` of needs.yml has them."""
     filters = [filter_.data() for filter_ in one.filters]
-    line, said = _line(node, one), json.dumps(filters, default=str)
-    if conditions := [{key: value} for key, value in line.get("conditions", {}).items() if f'"{key}"' not in said]:
+    line, said = _line(node, one), {name for filter_ in filters for name in _asked(filter_)}
+    if conditions := [{key: value} for key, value in line.get("conditions", {}).items() if key not in said]:
         filters.append(_on(line["capability"], conditions))
     asked = {"capability": line["capability"]} if line else _types(one)
     return {"id": f"{node.name}.{name}", "node": node.name, "count": _count(node, one), **asked, **_filtered(filters)}
+
+
+def _asked(filter_: Any) -> set[str]:
+    """The properties that a node_filter speaks of. Where it is none, nobody's conditions matter: the request is refused with its place."""
+    try:
+        return {test.name for test in expressions.read(filter_).tests()}
+    except expressions.Unreadable:
+        return set()
 
 
 def _further(opened: list[Opening]) -> Iterator[dict[str, Any]]:

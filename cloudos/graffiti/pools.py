@@ -12,6 +12,7 @@ from oslo_config import cfg
 from oslo_context.context import RequestContext
 from sqlalchemy.orm import Session
 
+from cloudos.eden import turns
 from cloudos.eden.db import now
 from cloudos.eden.jobs.run import Run, WorkFailed
 from cloudos.eden.problems import Unavailable
@@ -34,7 +35,9 @@ OPTIONS = [
     cfg.IntOpt("stale_after", default=86400, min=60, help="Seconds after which what was discovered counts as stale."),
     cfg.IntOpt("reservation", default=900, min=10, help="Seconds that a binding is reserved when the caller names none."),
     cfg.IntOpt("max_reservation", default=86400, min=10, help="The most seconds that a binding may be reserved."),
-]
+    cfg.IntOpt("keep_bindings_days", default=30, min=0,
+               help="How long `graffiti-manage purge-bindings` keeps bindings that have expired or were released, in days."),
+]  # fmt: skip
 # What is encrypted of pools, and the name of the file with its keys.
 SEALED = Sealed("pool-keys", ((Pool.secret, None),))
 
@@ -148,6 +151,7 @@ def _quota(run: Run, driver: Driver) -> dict[str, Any]:
         raise WorkFailed(str(error)) from error
 
     def store(session: Session) -> None:
+        turns.take(session, Claim.TURN)
         pool = _usable(session, run.input["pool"])
         pool.quota, pool.discovered_at = quota, now()
         # What was committed is in the provider's own count from now on.

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from cloudos.eden import config, policy
 from cloudos.eden import routes as common
 from cloudos.eden.app import complete
-from cloudos.eden.db import now
 from cloudos.eden.runtime import Runtime
 from cloudos.eden.service import Quota, Service, Work
-from cloudos.graffiti import index, pools
+from cloudos.graffiti import binding, index, pools
 from cloudos.graffiti.models import Binding, Pool, Resource, StoredNamespace, StoredType
 from cloudos.graffiti.problems import PROBLEMS
 from cloudos.graffiti.routes import ROUTES, SCHEMAS
@@ -35,8 +34,7 @@ def _types(session: Session, project: str) -> int:
 
 
 def _bindings(session: Session, project: str) -> int:
-    held = sa.or_(Binding.state == "committed", sa.and_(Binding.state == "reserved", Binding.expires_at > now()))
-    return _count(Binding, held)(session, project)
+    return _count(Binding, binding.held())(session, project)
 
 
 def start(runtime: Runtime) -> pools.Tools:

@@ -64,3 +64,9 @@ def discovered(served, caller, pool=None):
     found = caller.get(f"/v1/jobs/{job.json()['id']}").json()
     assert found["state"] == "succeeded", found["error"]
     return caller.get(f"/v1/resource_pools/{made.json()['id']}").json()
+
+
+def flavor(mem="1 GB", id_="web.flavor", **more):
+    """A requirement of a flavor with at least so much memory."""
+    host = {"cloudos.openstack/Flavor": {"properties": [{"mem_size": {"greater_or_equal": mem}}]}}
+    return {"id": id_, "node": id_.split(".")[0], "capability": "cloudos.openstack/Flavor", "node_filter": {"capabilities": host}, **more}

@@ -175,6 +175,17 @@ def test_deleted_is_away_and_comes_back(ann):
     assert len(ann.get(f"documents/{document}").json()["versions"]) == 2
 
 
+@pytest.mark.parametrize("served", [{"quota": {"documents": 1}}], indirect=True)
+def test_what_comes_back_counts_again(ann):
+    first = ann.made(name="one")
+    ann.send("DELETE", first)
+    second = ann.made(name="two")
+    refused = ann.send("POST", first, "/undelete")
+    assert (refused.json()["code"], refused.json()["used"]) == ("quota.exceeded", 1)
+    ann.send("DELETE", second)
+    assert ann.send("POST", first, "/undelete").status_code == 200
+
+
 def test_states_lead_one_way(ann):
     document = ann.made(name="one")
     ann.add(document, WRONG)

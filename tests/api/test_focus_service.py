@@ -1,11 +1,13 @@
 """Focus as a service: roles, description, migrations, jobs, first documents, purge, SDK and command, the embedded mode for real."""
 
+import contextlib
 import datetime
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -97,13 +99,12 @@ def test_purge_takes_what_nobody_needs(served, ann):
     assert counts == [1, 1, 1] and ann.get(f"documents/{kept}/versions/1/content").content == PLAIN
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    """Focus as a person starts it for himself: gunicorn and a worker behind a unix socket."""
-    home = tmp_path_factory.mktemp("home")
+@contextlib.contextmanager
+def serving(home):
+    """(process, client) of Focus as a person starts it for himself: gunicorn and a worker behind a unix socket."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
     environment.update(PYTHONPATH=str(kit.ROOT), CLOUDOS_HOME=str(home))
-    process = subprocess.Popen([*MANAGE, "serve"], cwd=kit.ROOT, env=environment)
+    process = subprocess.Popen([*MANAGE, "serve"], cwd=kit.ROOT, env=environment, start_new_session=True)
     socket = home / "focus" / "api.sock"
     focus = client.local(Focus, socket)
 
@@ -116,10 +117,42 @@ def started(tmp_path_factory):
 
     try:
         kit.until(answers, 60)
-        yield home, focus
+        yield process, focus
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        code = process.wait(30)
+    assert code in (0, -signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with serving(home) as (_, focus):
+        yield home, focus
+
+
+def living(session):
+    """The processes of a session that are no zombies."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, _, whose, *_ = stat.read_text().rpartition(")")[2].split()
+            found += [stat.parent.name] if int(whose) == session and state != "Z" else []
+    return found
+
+
+def test_nothing_outlives_the_command_that_was_killed(tmp_path):
+    with serving(tmp_path) as (process, focus):
+        focus.store(PLAIN)
+        assert len(living(process.pid)) >= 4, "the command, gunicorn with its worker, ours"
+        process.kill()
+        process.wait()
+        try:
+            kit.until(lambda: not living(process.pid), 20)
+        finally:
+            for number in living(process.pid):
+                os.kill(int(number), signal.SIGKILL)
+        assert not (tmp_path / "focus" / "api.sock").exists()
 
 
 @pytest.fixture

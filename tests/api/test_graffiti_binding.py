@@ -1,8 +1,5 @@
-"""Binding over HTTP: reasons, joint feasibility, reservations, templates, profiles, drift."""
+"""Binding over HTTP: reasons, joint feasibility, templates, profiles, drift."""
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -11,8 +8,9 @@ from cloudos import tosca
 from cloudos.eve import given
 from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.provider import Pool as Place
+from cloudos.graffiti import matching
 from tests.api import graffiti
-from tests.api.graffiti import POOL
+from tests.api.graffiti import POOL, flavor
 
 
 @pytest.fixture
@@ -29,11 +27,6 @@ def ann(served):
 @pytest.fixture
 def pool(served, ann):
     return graffiti.discovered(served, ann)
-
-
-def flavor(mem="1 GB", id_="web.flavor", **more):
-    host = {"cloudos.openstack/Flavor": {"properties": [{"mem_size": {"greater_or_equal": mem}}]}}
-    return {"id": id_, "node": id_.split(".")[0], "capability": "cloudos.openstack/Flavor", "node_filter": {"capabilities": host}, **more}
 
 
 def test_the_best_is_chosen_and_every_rejection_has_its_reason(ann, pool):
@@ -63,56 +56,6 @@ def test_quotas_of_the_pool_bound_what_fits_together(ann, pool):
     assert not found["bound"] and found["proven"] and "cores 24 > 18 left" in found["reasons"][0]
 
 
-def test_reservations_hold_what_others_then_do_not_get(served, ann, pool):
-    body = {"requirements": [flavor("10 GB", count=2)], "name": "first", "scope": "public-project"}
-    made = ann.post("/v1/bindings", json=body)
-    assert made.status_code == 201, made.text
-    path = made.headers["Location"]
-    second = ann.post("/v1/bindings", json={**body, "name": "second"})
-    assert second.status_code == 409 and "cores 16 > 2 left" in second.json()["detail"]
-    assert ann.post(f"{path}/commit").json()["state"] == "committed"
-    assert ann.post(f"{path}/commit").json()["state"] == "committed", "who repeats a step finds it done"
-    assert ann.delete(path).status_code == 204 and ann.get(path).json()["state"] == "released"
-    assert ann.post("/v1/bindings", json={**body, "name": "second"}).status_code == 201
-
-
-def test_reservations_expire(served, ann, pool):
-    made = ann.post("/v1/bindings", json={"requirements": [flavor("10 GB", count=2)], "seconds": 1, "scope": "public-project"})
-    time.sleep(1.1)
-    assert ann.get(made.headers["Location"]).json()["state"] == "expired"
-    assert ann.post(f"{made.headers['Location']}/commit").json()["code"] == "binding.over"
-    assert ann.post("/v1/match", json={"requirements": [flavor("10 GB", count=2)]}).json()["bound"]
-    assert ann.get("/v1/quotas").json()["quotas"]["bindings"]["used"] == 0
-
-
-def test_of_many_who_reserve_the_last_piece_at_once_one_gets_it(served, ann):
-    body = {"name": "ip", "type": "Address", "scope": "public-project", "capacity": {"uses": 1},
-            "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}  # fmt: skip
-    pool = ann.post("/v1/resource_pools", json=graffiti.POOL).json()["id"]
-    ann.post("/v1/resources", json={**body, "pool": pool})
-    wanted = {"requirements": [{"id": "a", "capability": "tosca:Attachment"}], "scope": "public-project"}
-    together = threading.Barrier(4)
-
-    def reserve(_):
-        together.wait()
-        return served.as_("ann", "p1", "architect").post("/v1/bindings", json=wanted).status_code
-
-    with ThreadPoolExecutor(4) as threads:
-        assert sorted(threads.map(reserve, range(4))) == [201, 409, 409, 409]
-
-
-def test_what_has_a_capacity_is_given_out_that_often(ann):
-    body = {"name": "ip", "type": "Address", "scope": "public-project", "capacity": {"uses": 1},
-            "capabilities": [{"name": "a", "type": "tosca:Attachment"}]}  # fmt: skip
-    ann.post("/v1/resources", json=body)
-    wanted = {"requirements": [{"id": "a", "capability": "tosca:Attachment"}], "scope": "public-project"}
-    made = ann.post("/v1/bindings", json=wanted)
-    assert made.status_code == 201, made.text
-    assert "0 uses left" in ann.post("/v1/bindings", json=wanted).json()["detail"]
-    resource = made.json()["chosen"]["a"]["resource"]
-    assert "is bound by" in ann.delete(f"/v1/resources/{resource}").json()["detail"]
-
-
 def test_residency_and_pools_bar_what_lies_elsewhere(ann, pool):
     def reasons(**policy):
         found = ann.post("/v1/match", json={"requirements": [flavor()], "policy": policy}).json()
@@ -124,6 +67,59 @@ def test_residency_and_pools_bar_what_lies_elsewhere(ann, pool):
         ["pool east is in DE, not in FR", "cloudos.openstack/Flavor.mem_size not >= 1 GB"],
     )
     assert "pool east is not among those asked for" in reasons(pools=["west"])[1]
+
+
+def test_residency_bars_what_is_nowhere_known(ann, pool):
+    host = {"name": "f", "type": "cloudos.openstack/Flavor", "properties": {"mem_size": "1 GB", "num_cpus": 1}}
+    body = {"name": "own", "type": "OS::Nova::Flavor", "scope": "public-project", "capabilities": [host], "region": "south", "price": 0}
+    assert ann.post("/v1/resources", json=body).status_code == 201
+
+    def own(**policy):
+        found = ann.post("/v1/match", json={"requirements": [flavor("1 GB")], "policy": policy}).json()["requirements"][0]
+        return any(one["name"] == "own" for one in found["candidates"]), [one["reason"] for one in found["reasons"]]
+
+    assert own()[0] and own(pools=["east"])[0] and own(residency={"regions": ["south"]})[0]
+    nobody = "it belongs to no pool, so nobody named its country"
+    assert own(residency={"countries": ["DE"]}) == (False, ["cloudos.openstack/Flavor.mem_size not >= 1 GB", nobody])
+    assert "region is south, not one of north" in own(residency={"regions": ["north"]})[1]
+
+
+def test_not_all_was_tried_where_not_all_took_part(ann, pool, monkeypatch):
+    body = {"requirements": [flavor("1 GB", count=3), flavor("1 GB", "db.flavor")], "rules": [{"kind": "different", "of": "resource",
+            "members": ["web", "db"]}]}  # fmt: skip
+    assert ann.post("/v1/match", json=body).json()["bound"]
+    monkeypatch.setattr(matching, "MOST_OPTIONS", 1)
+    found = ann.post("/v1/match", json=body).json()
+    assert not found["bound"] and not found["proven"]
+    assert found["reasons"][-1] == "of db.flavor, web.flavor only the 1 cheapest that fit took part"
+
+
+def test_nodes_are_apart_with_all_that_they_need(served, ann, pool):
+    served.cloud.regions = ["east", "west"]
+    other = graffiti.discovered(served, ann, {**POOL, "name": "west", "region_id": "west"})
+    needs = [one for node in ("web", "db") for one in (flavor("1 GB", f"{node}.flavor"),
+             {"id": f"{node}.image", "node": node, "capability": "cloudos.openstack/Image"})]  # fmt: skip
+    body = {"requirements": needs, "policy": {"span": "any"}, "rules": [{"kind": "different", "of": "pool", "members": ["web", "db"]}]}
+    found = ann.post("/v1/match", json=body).json()
+    assert found["bound"], found["reasons"]
+    where = {one["id"]: one["chosen"]["pool"] for one in found["requirements"]}
+    assert where["web.flavor"] == where["web.image"] != where["db.flavor"] == where["db.image"]
+    assert set(where.values()) == {pool["id"], other["id"]}
+
+
+def test_a_name_is_no_condition_on_the_property_of_that_name(ann, pool):
+    text = """
+tosca_definitions_version: tosca_simple_yaml_1_3
+topology_template:
+  node_templates:
+    port:
+      type: tosca.nodes.network.Port
+      requirements:
+        - link:
+            node_filter: {properties: [{name: {equal: external}}]}
+"""
+    found = ann.post("/v1/match", json={"template": {"files": {"t.yaml": text}}, "explain": True}).json()
+    assert "external not = false" in str(found["requirements"][0]["reasons"])
 
 
 TEMPLATE = """\

@@ -9,7 +9,7 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 
 from cloudos.focus.service import SERVICE as FOCUS
-from cloudos.graffiti import cli
+from cloudos.graffiti import cli, cli_directory
 from cloudos.graffiti.client import Focus, Graffiti
 from tests.api import graffiti, kit
 from tests.api.test_graffiti_binding import TEMPLATE
@@ -111,7 +111,7 @@ def test_a_pool_is_changed_and_its_password_is_tried(run, served, ann, monkeypat
     assert run("pool", "update", "east", "--state", "inactive", "--rename", "west").exit_code == 0
     assert ann.pool("west")["state"] == "inactive"
     entry = {"provider_url": graffiti.POOL["provider_url"], "login": graffiti.POOL["login"], "secret": {"password": "wrong-one"}}
-    monkeypatch.setattr(cli, "_of_cloud", lambda name: entry)
+    monkeypatch.setattr(cli_directory, "_of_cloud", lambda name: entry)
     refused = run("pool", "update", "west", "--from-cloud", "mine")
     assert refused.exit_code == 1 and "The pool was not saved" in refused.output and "wrong-one" not in refused.output
     monkeypatch.undo()

@@ -111,6 +111,47 @@ def test_names_of_projects_do_not_collide_nor_leak(served):
     )
 
 
+def test_private_names_of_one_project_do_not_meet(served, root):
+    callers = {user: served.as_(user, "p1", "architect") for user in ("ann", "bob")}
+    made = {}
+    for user, caller in callers.items():
+        for scope in ("private-project", "private-cloud"):
+            answer = caller.post("/v1/namespaces", json={"name": "shop", "title": f"{user} {scope}", "scope": scope})
+            assert answer.status_code == 201, answer.text
+        answer = caller.post("/v1/types", json={"kind": "capability", "namespace": "shop", "name": f"Of-{user}"})
+        made[user] = answer.json()["id"]
+    assert callers["ann"].post("/v1/namespaces", json={"name": "shop", "scope": "public-project"}).status_code == 201
+    assert callers["bob"].post("/v1/namespaces", json={"name": "shop", "scope": "public-project"}).status_code == 409, "bob sees that one"
+    for user, other in (("ann", "bob"), ("bob", "ann")):
+        caller = callers[user]
+        assert caller.get("/v1/namespaces/shop").json()["title"] == f"{user} private-project", "what is closest is meant"
+        assert caller.get(f"/v1/types/{made[other]}").status_code == 404
+        assert [one["name"] for one in caller.get("/v1/types", params={"namespace": "shop"}).json()["types"]] == [f"Of-{user}"]
+        elsewhere = served.as_(user, "p2", "architect")
+        assert elsewhere.get("/v1/namespaces/shop").json()["title"] == f"{user} private-cloud"
+    assert served.as_("cid", "p1").get("/v1/namespaces/shop").json()["title"] is None, "the project's"
+
+
+def test_what_is_loaded_for_others_means_theirs_and_not_ones_own(served, root):
+    root.post("/v1/dictionary", json={**batch({"name": "Till"}), "scope": "public-cloud"})
+    root.post("/v1/namespaces", json={"name": "shop"})
+    answer = root.post("/v1/dictionary", json={**batch({"name": "Desk", "derived_from": "shop/Till"}), "scope": "public-cloud"})
+    assert answer.status_code == 200, answer.text
+    assert served.as_("ann", "p2").get("/v1/types", params={"reference": "Desk"}).json()["types"][0]["derived_from"] == "shop/Till"
+
+
+def test_descendants_go_and_namesakes_of_others_stay(served, root):
+    root.post("/v1/dictionary", json={**batch({"name": "Root"}, name="base"), "scope": "public-cloud"})
+    root.post("/v1/dictionary", json={**batch({"name": "Heir", "derived_from": "base/Root"}, name="more"), "scope": "public-cloud"})
+    ann = served.as_("ann", "p1")
+    other = ann.post("/v1/dictionary", json=batch({"name": "Heir"}, {"name": "Own", "derived_from": "Heir"}, name="more"))
+    assert other.status_code == 200, other.text
+    path = root.get("/v1/namespaces/base")
+    gone = root.delete("/v1/namespaces/base?include_descendants=true", headers={"If-Match": path.headers["ETag"]})
+    assert gone.status_code == 204, gone.text
+    assert [one["name"] for one in ann.get("/v1/types").json()["types"]] == ["Heir", "Own"]
+
+
 def test_only_admins_load_for_everybody(served):
     answer = served.as_("eve", "p1", "architect").post("/v1/dictionary", json=batch({"name": "a"}, scope="public-cloud"))
     assert answer.json()["code"] == "auth.forbidden"

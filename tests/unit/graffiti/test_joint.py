@@ -70,6 +70,19 @@ def test_zones_are_the_same_or_different(kind, wanted):
     assert len({one.zone for one in choice.chosen.values()}) == wanted
 
 
+def test_what_is_of_one_member_is_not_apart_from_itself():
+    items = [item(f"{node}.{what}", option("r1", "a"), option("r2", "b"), node=node) for node in ("x", "y") for what in ("one", "two")]
+    apart = Rule("different", "pool", tuple(one.id for one in items), {one.id: one.node for one in items})
+    choice = choose(items, [same_pool("x.one", "x.two"), same_pool("y.one", "y.two"), apart], {})
+    assert {id_: one.pool for id_, one in choice.chosen.items()} == {"x.one": "a", "x.two": "a", "y.one": "b", "y.two": "b"}
+
+
+def test_a_full_pool_does_not_keep_from_what_has_no_pool():
+    items = [item("x", option("r1", "a", uses={"cores": 4}), option("own", None, 0.5, uses={"cores": 4}))]
+    assert names(choose(items, [], {"a": {"cores": 8}})) == {"x": "r1"}
+    assert names(choose(items, [], {"a": {"cores": 2}})) == {"x": "own"}
+
+
 def test_more_members_than_zones_cannot_be_apart():
     zones = [option("z1", zone="1"), option("z2", zone="2")]
     ids = ("x", "y", "z")
