@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cloudos.eve.compiler import operations, unserved
+from cloudos.eve.compiler import addresses, operations, unserved
 from cloudos.eve.compiler.bound import Choices
 from cloudos.eve.compiler.expressions import ExpressionError, Refusal, empty, evaluate
 from cloudos.eve.compiler.instances import Instance, Link, Owner, arguments
@@ -87,6 +87,7 @@ class Compiler:
         for node in self.template.nodes.values():
             self._guarded(node, self._order, node)
         self._after()
+        addresses.check(self)
         operations.add(self)
         counts = {name: self.count(node) for name, node in self.template.nodes.items() if self._is_scalable(node)}
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
