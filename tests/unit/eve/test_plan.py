@@ -5,7 +5,8 @@ from topologies import APP, APP_NODE, SHOP
 
 from cloudos.eve import quota
 from cloudos.eve.engine.plan import make_plan
-from cloudos.eve.engine.state import Directory, State, shared
+from cloudos.eve.engine.sharing import shared
+from cloudos.eve.engine.state import Directory, State
 from cloudos.eve.graph import Graph, levels, reverse
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.quota import Survey
