@@ -269,6 +269,8 @@ class Eve:
         """Note what is about to be used and made. Raises Refused."""
         sharing.claim(self.states, state, plan)
         self._note(state, request)
+        if request:
+            state.counts = plan.graph.counts  # what fails is gone on with by the next deploy, numbers and all
         for name in [name for stage in plan.stages if not stage.down for name in stage.names]:
             if plan.steps[name].action == CREATE and name not in state.entries:
                 state.begin(plan.steps[name].resource)

@@ -104,6 +104,7 @@ class Compiler:
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
+        self.counts.note_unheeded()
         notes = [*self._notes, *self.choices.unused(), *unserved.notes(self)]
         return Graph(self.resources, outputs, counts, self.choices.fulfilled(), notes)
 

@@ -86,3 +86,11 @@ class Counts:
         """Whether a number of instances is its own and may be another than one."""
         count = self.of(node)
         return self.leader_of(node) is node and (count["max"] != count["min"] or count["count"] != 1)
+
+    def note_unheeded(self) -> None:
+        """Tell the numbers that were asked for nodes which have no number of their own."""
+        for node in filter(None, map(self.compiler.template.nodes.get, self.asked)):
+            leader, number, there = self.leader_of(node), self.asked[node.name], self.of(node)["count"]
+            if leader is not node and number != there:
+                self.compiler.note(f"node {node.name}", f"{number} instances are asked for, and it goes along with {leader.name}, of which "
+                                   f"there are {there}; ask for that many of {leader.name}")  # fmt: skip
