@@ -10,7 +10,7 @@ import click
 
 from cloudos import tosca
 from cloudos.eve import catalogue, crosscheck, remote, show, verbs, workflow_verbs
-from cloudos.eve.given import inputs, resolver
+from cloudos.eve.given import SUBSTITUTE, inputs, resolver
 
 
 @click.group()
@@ -28,14 +28,16 @@ def eve() -> None:
     "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Directory that imports may not leave; the file's own."
 )
 @click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an address lie; nothing is fetched.")
+@SUBSTITUTE
 @click.option("--cross-check", is_flag=True, help="Also ask tosca-parser (1.x only), in a process of its own.")
-def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | None, mirrors: tuple[str, ...], cross_check: bool) -> None:
+def validate(file: Path, given: tuple[str, ...], as_json: bool, root: Path | None, mirrors: tuple[str, ...], substitutions: dict[str, str],
+             cross_check: bool) -> None:  # fmt: skip
     """Read a TOSCA file or archive, resolve it, and tell every mistake with file, line and column.
 
     Exits with 0 when it is accepted, 1 when it is not valid, 2 when it is valid but not deployable, 3 when it cannot be
     read. Needs no cloud and no network.
     """
-    report = tosca.load(file, resolver(mirrors), inputs(given) if given else None, root)
+    report = tosca.load(file, resolver(mirrors), inputs(given) if given else None, root, substitutions=substitutions)
     checked = crosscheck.ask(file) if cross_check and report.exit_code != 3 else None
     if as_json:
         click.echo(json.dumps({**show.data(report), **({"tosca_parser": checked} if checked else {})}, indent=2, default=str))

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import yaml
 
+from cloudos.eden.options import pairs
 from cloudos.eve.engine import export
 from cloudos.eve.engine.tasks import variable
 from cloudos.eve.problems import Refused
@@ -28,6 +29,10 @@ PROFILE = {"type": "object", "additionalProperties": False, "properties": {
     "substitutions": {**MAP, "additionalProperties": TEXT},
     "instances": {**MAP, "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 10000}},
     **{key: {} for key in ("kind", "name", "binding", "template", "policy", "expires_at")}}}  # fmt: skip
+SUBSTITUTE = click.option(
+    "--substitute", "substitutions", metavar="NODE=FILE", multiple=True, callback=pairs,
+    help="The file of the design that is put in the place of a node with directive substitute; several times.",
+)  # fmt: skip
 EARLIER = "is of an earlier shape, in which a pool kept what was chosen for nodes; bind the template, or export the topology, once more"
 
 

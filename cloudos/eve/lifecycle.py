@@ -18,12 +18,12 @@ from typing import Any
 from cloudos import home
 from cloudos.eve import quota
 from cloudos.eve.compiler.compile import Compiler
-from cloudos.eve.engine import export
+from cloudos.eve.engine import export, sharing
 from cloudos.eve.engine.calls import plays_of
 from cloudos.eve.engine.emit import emit, secrets_of
-from cloudos.eve.engine.plan import CREATE, KEEP, USE, Plan, Stage, make_plan
+from cloudos.eve.engine.plan import CREATE, DELETE, KEEP, REPLACE, USE, Plan, Stage, make_plan
 from cloudos.eve.engine.progress import Follower
-from cloudos.eve.engine.state import DESIGN, Directory, State, shared
+from cloudos.eve.engine.state import DESIGN, Directory, State
 from cloudos.eve.engine.tasks import variable
 from cloudos.eve.graph import OPERATION, Graph, computed
 from cloudos.eve.problems import Refused, Undeployable
@@ -95,7 +95,7 @@ class Eve:
 
     def _plan(self, state: State, request: Request, missing: set[str] | None = None) -> Plan:
         graph = self._graph(state, request)
-        kept = shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
+        kept = sharing.shared(state, self.states.others(request.topology)) if state.entries.keys() - graph.resources.keys() else {}
         pools = self._pools(state, request.pools)
         plan = make_plan(state, graph, pools, missing or (), kept)
         wanting = [name for name, numbers in plan.peak.items() if any(number > 0 for number in numbers.values())]
@@ -138,12 +138,11 @@ class Eve:
 
     # Verbs
 
-    def deploy(self, request: Request, plan: Plan | None = None) -> Outcome:
+    def deploy(self, request: Request) -> Outcome:
         """Make or update a topology."""
         with self.states.locked(request.topology):
             state = self.states.load(request.topology)
-            plan = plan or self._plan(state, request)
-            return self._apply(state, plan, request)
+            return self._bring(state, request)
 
     def scale(self, request: Request) -> Outcome:
         """Bring scalable nodes to `request.instances`. Raises Refused for one that does not scale."""
@@ -159,17 +158,16 @@ class Eve:
         with self.states.locked(request.topology):
             state = self.states.deployed(request.topology)
             missing = self.missing(state, request)
-            return self._apply(state, self._plan(state, request, missing), request)
+            return self._bring(state, request, missing)
 
     def undeploy(self, topology: str, force: bool = False) -> Outcome:
         """Remove all of a topology, from its state alone. What others use stays, and their names are told."""
         self.states.deployed(topology)  # so that a wrong name leaves no directory with a lock
         with self.states.locked(topology):
             state = self.states.deployed(topology)
-            pools = self._pools(state, {})
-            kept = {} if force else shared(state, self.states.others(topology))
-            plan = make_plan(state, Graph(), pools, (), kept)
-            outcome = self._apply(state, plan, None)
+            with sharing.leaving(self.states, state, state.made().keys()):
+                kept = {} if force else sharing.shared(state, self.states.others(topology))
+                outcome = self._apply(state, make_plan(state, Graph(), self._pools(state, {}), (), kept), None)
             if outcome.ok and not state.made():
                 state.end()
                 self.states.save(state)
@@ -239,6 +237,13 @@ class Eve:
 
     # Runs
 
+    def _bring(self, state: State, request: Request, missing: set[str] | None = None) -> Outcome:
+        """Plan and apply. What goes is told to all before it is looked who uses it."""
+        plan = self._plan(state, request, missing)
+        going = [name for name, step in plan.steps.items() if step.action in (DELETE, REPLACE) and step.resource.kind != OPERATION]
+        with sharing.leaving(self.states, state, going):
+            return self._apply(state, self._plan(state, request, missing) if going else plan, request)
+
     def _apply(self, state: State, plan: Plan, request: Request | None) -> Outcome:
         if plan.lacking:
             raise Undeployable(plan.lacking)
@@ -253,6 +258,7 @@ class Eve:
         tree = _Trees([one for one in (request and request.tree, self._old_files(state.topology)) if one])
         pools = self._pools(state, request.pools if request else {})
         follower = self._run(plan, state, pools, tree, (), lambda: self._begin(state, plan, request))
+        sharing.release(state)
         if not follower.failures:
             self._finish(state, plan, request)
         self.states.save(state)
@@ -260,8 +266,11 @@ class Eve:
         return Outcome(not follower.failures, plan, state, follower.failures, seconds, True, follower.output)
 
     def _begin(self, state: State, plan: Plan, request: Request | None) -> None:
-        """Note what is about to be made."""
+        """Note what is about to be used and made. Raises Refused."""
+        sharing.claim(self.states, state, plan)
         self._note(state, request)
+        if request:
+            state.counts = plan.graph.counts  # what fails is gone on with by the next deploy, numbers and all
         for name in [name for stage in plan.stages if not stage.down for name in stage.names]:
             if plan.steps[name].action == CREATE and name not in state.entries:
                 state.begin(plan.steps[name].resource)

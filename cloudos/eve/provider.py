@@ -25,7 +25,8 @@ GROUP = "cloudos.eve.providers"
 @dataclass(frozen=True)
 class Kind:
     """One kind of resource: arguments that change in place, seconds it takes, what it counts against quotas (a number or an
-    argument), kinds that come before it, arguments without which a cloud will not make it, and what a change of an argument means."""
+    argument), kinds that come before it, arguments without which a cloud will not make it, what a change of an argument means, and
+    arguments that hold what they refer to: while it is there, a cloud does not let go of that."""
 
     change: frozenset[str] = frozenset()
     seconds: float = 1
@@ -34,6 +35,7 @@ class Kind:
     after: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     effects: Table[str, str] = field(default_factory=dict)
+    holds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ OPTIONS = (
     click.option("--pool", help="A pool of Graffiti or the operator; without it, your own project."),
     click.option("--default", "defaults", multiple=True, help="KEY=VALUE of the pool, such as flavor=small; several times."),
     click.option("--choice", "choices", multiple=True, metavar="NODE.WHAT=NAME", help="Of one node, as web.flavor=large; several times."),
+    given.SUBSTITUTE,
     click.option("-i", "--inputs", "inputs", multiple=True, help="NAME=VALUE (a YAML value), or a YAML file of them; several times."),
     click.option("--instances", multiple=True, metavar="NODE=NUMBER", help="How many of a scalable node; several times."),
 )
@@ -50,8 +51,8 @@ def options(*groups: tuple) -> Callable[[Callable], Callable]:
 
 def order_of(given_options: dict[str, Any]) -> dict[str, Any]:
     """The body of an order from options; what was not given is not in it. Raises UsageError."""
-    plain = {name: given_options.get(name) for name in ("design", "profile", "pool", "on_failure")}
-    body = {key: value for key, value in plain.items() if value is not None}
+    plain = {name: given_options.get(name) for name in ("design", "profile", "pool", "on_failure", "substitutions")}
+    body = {key: value for key, value in plain.items() if value not in (None, {})}
     if given_options.get("plan_id"):
         body["plan"] = given_options["plan_id"]
     for name, read in (("defaults", given.inputs), ("inputs", given.inputs), ("choices", given.choices),

@@ -32,6 +32,7 @@ TEMPLATE_OPTIONS = (
     click.option("--cloud", help="Name of a cloud in clouds.yaml: where everything is made unless the profile says otherwise."),
     click.option("--profile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Pools, placement, choices, inputs ..."),
     click.option("--mirror", "mirrors", multiple=True, help="ADDRESS=DIRECTORY: where the files of an imported address lie."),
+    given.SUBSTITUTE,
     click.option("--name", help="Name of the topology; the file's name without suffix."),
 )
 STATES = click.option("--states", type=click.Path(file_okay=False, path_type=Path), help="Directory of states.")
@@ -65,13 +66,13 @@ def told(command: Callable) -> Callable:
 
 
 def request_of(file: Path, inputs: tuple[str, ...], cloud: str | None, profile: Path | None, mirrors: tuple[str, ...],
-               name: str | None) -> Request:  # fmt: skip
+               name: str | None, substitutions: dict[str, str] | None = None) -> Request:  # fmt: skip
     """The request that the options describe. Raises Refused with every problem of the template."""
     tree = tree_of(file)
     about = given.profile(profile, tree)
     values = {**(about.get("inputs") or {}), **given.inputs(inputs)}
     resolver = given.resolver(mirrors)
-    substitutions = about.get("substitutions") or {}
+    substitutions = {**(about.get("substitutions") or {}), **(substitutions or {})}
     report = tosca.load(file, resolver, values, substitutions=substitutions)
     if report.exit_code or report.template is None:
         words = f"{file} cannot be deployed. Correct it; `cloudos eve validate` tells more."

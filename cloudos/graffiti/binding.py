@@ -187,7 +187,8 @@ def purge(session: Session, days: int) -> int:
 
 
 def profile(binding: Binding) -> dict[str, Any]:
-    """The binding as a profile for Focus: `pools`, `placement` of nodes, and `choices`: node -> requirement -> what was chosen for it.
+    """The binding as a profile for Focus: `pools`, `placement` of nodes, `choices`: node -> requirement -> what was chosen for it, and the
+    `substitutions` that it was asked for with.
 
     A template stays untouched by it.
     """
@@ -203,10 +204,13 @@ def profile(binding: Binding) -> dict[str, Any]:
         if one["pool"]:  # what was published by hand belongs to none
             placement[node] = pools.setdefault(one["pool"], f"{DEFAULT}-{len(pools) + 1}" if pools else DEFAULT)
     request = binding.request
-    template = {"template": request["template"]} if isinstance(request.get("template"), Mapping) else {}
+    about = dict(request.get("template") or {})
+    substituted = {"substitutions": found} if (found := about.pop("substitutions", None)) else {}
+    template = {"template": about} if "template" in request else {}
     return {"kind": "resource_pool_binding", "name": binding.name, "binding": binding.id, **template, "policy": request.get("policy") or {},
             "expires_at": shown(binding.expires_at) if binding.state == "reserved" else None,
-            "pools": {name: {"pool": id_} for id_, name in pools.items()}, "placement": placement, "choices": choices}  # fmt: skip
+            "pools": {name: {"pool": id_} for id_, name in pools.items()}, "placement": placement, "choices": choices,
+            **substituted}  # fmt: skip
 
 
 def drift(binding: Binding, session: Session) -> list[dict[str, Any]]:

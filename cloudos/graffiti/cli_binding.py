@@ -12,6 +12,7 @@ import yaml
 
 from cloudos.eden.client import Conflict
 from cloudos.eden.commands import as_json, connect, table
+from cloudos.eden.options import pairs
 from cloudos.graffiti.cli_common import command, read_yaml, scope_option
 from cloudos.graffiti.client import Focus, Graffiti
 from cloudos.graffiti.joint import POLICIES
@@ -26,15 +27,16 @@ _REQUEST = (
     click.option("-i", "--inputs", type=click.File(), help="YAML with the template's inputs."),
     click.option("--prefer", type=click.Choice(POLICIES), help="What a good choice is."),
     click.option("--span", type=click.Choice(["one", "any"]), help="One pool for all, or any for each node."),
+    click.option("--substitute", "substitutions", metavar="NODE=FILE", multiple=True, callback=pairs, help="To put in its place."),
 )  # fmt: skip
 
 
 @command(
     commands, *_REQUEST, click.option("--explain", is_flag=True, help="Show candidates with scores, and why others were rejected."), as_json
 )
-def match(service: Graffiti, file: Path, inputs: Any, prefer: str | None, span: str | None, explain: bool, as_json: bool) -> None:
+def match(service: Graffiti, file: Path, explain: bool, as_json: bool, **asked: Any) -> None:
     """Find what fulfils a TOSCA template, or a YAML file with `requirements`; keeps nothing. Exits with 1 when nothing does."""
-    found = service.match({**_request(file, inputs, prefer, span), "explain": explain or as_json})
+    found = service.match({**_request(file, **asked), "explain": explain or as_json})
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -53,18 +55,16 @@ def match(service: Graffiti, file: Path, inputs: Any, prefer: str | None, span: 
 def bind(
     service: Graffiti,
     file: Path,
-    inputs: Any,
-    prefer: str | None,
-    span: str | None,
     name: str | None,
     seconds: int | None,
     output: Path | None,
     scope: str,
+    **asked: Any,
 ) -> None:
     """Choose and reserve; prints the profile document. Exits with 1, and the reasons, when nothing fulfils all."""
     more = {"name": name or file.stem, "scope": scope, **({"seconds": seconds} if seconds else {})}
     try:
-        made = service.bind({**_request(file, inputs, prefer, span), **more})
+        made = service.bind({**_request(file, **asked), **more})
     except Conflict as error:
         if "requirements" in error.problem:
             _tell({"bound": False, "reasons": [error.problem["detail"]], **error.problem}, True)
@@ -123,8 +123,8 @@ def verify(service: Graffiti, binding: str, as_json: bool) -> None:
     sys.exit(0 if found["same"] else 1)
 
 
-def _request(file: Path, inputs: Any, prefer: str | None, span: str | None) -> dict[str, Any]:
-    """The request of a file: its own `requirements`, or the YAML files of a TOSCA template: those beside it, or of its archive."""
+def _request(file: Path, inputs: Any, prefer: str | None, span: str | None, substitutions: dict[str, str]) -> dict[str, Any]:
+    """The request of a file: its own `requirements`, or the YAML files of a TOSCA template: beside it and the named, or of its archive."""
     policy = {key: value for key, value in (("prefer", prefer), ("span", span)) if value}
     try:
         tree = open_archive(file)
@@ -133,14 +133,16 @@ def _request(file: Path, inputs: Any, prefer: str | None, span: str | None) -> d
             template = {"files": texts, "entry": tree.entry()}
         else:
             document = read_yaml(file.read_text())
-            near = [one for one in sorted(file.parent.glob("*.y*ml")) if one.is_file()]
-            template = {"files": {one.name: one.read_text() for one in near}, "entry": file.name}
+            folders = {file.parent, *((file.parent / one).parent for one in substitutions.values())}
+            near = sorted(one for folder in folders for one in folder.glob("*.y*ml") if one.is_file())
+            template = {"files": {one.relative_to(file.parent).as_posix(): one.read_text() for one in near}, "entry": file.name}
     except (Refused, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file}: {error}. Give a TOSCA template, its archive, or a YAML file with `requirements`.") from error
     if not tree and isinstance(document, dict) and "requirements" in document and "tosca_definitions_version" not in document:
         body = document
     else:
-        body = {"template": {**template, **({"inputs": yaml.safe_load(inputs)} if inputs else {})}}
+        more = {"inputs": yaml.safe_load(inputs) if inputs else None, "substitutions": substitutions}
+        body = {"template": {**template, **{key: value for key, value in more.items() if value}}}
     return {**body, **({"policy": {**(body.get("policy") or {}), **policy}} if policy else {})}
 
 

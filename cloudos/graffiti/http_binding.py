@@ -136,12 +136,13 @@ def _request(call: Call) -> dict[str, Any]:
     template = request.get("template") or {}
     if template.get("files"):
         try:
-            found = openings(read(template["files"], template.get("entry") or next(iter(template["files"])), template.get("inputs")))
+            entry = template.get("entry") or next(iter(template["files"]))
+            found = openings(read(template["files"], entry, template.get("inputs"), template.get("substitutions")))
         except Broken as error:
             errors = [{"pointer": f"{one.file}:{one.line}:{one.column}", "message": f"{one.message} [{one.rule}] {one.mend}".rstrip()}
                       for one in error.problems[:50]]  # fmt: skip
             raise TemplateWrong(errors=errors) from error
-        request["template"] = {key: template[key] for key in ("entry", "reference") if key in template}
+        request["template"] = {key: template[key] for key in ("entry", "reference", "substitutions") if key in template}
         request["requirements"] = [*request.get("requirements", []), *found["requirements"]]
         request["rules"] = [*request.get("rules", []), *found["rules"]]
     return _judged(request)

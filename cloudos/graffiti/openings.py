@@ -13,6 +13,7 @@ from cloudos.tosca.model import NodeTemplate, Requirement, Template, Value, plai
 from cloudos.tosca.resolver import FileResolver, Location, Refused, Tree
 
 Opening = tuple[NodeTemplate, Requirement, str]
+UNKNOWN = "substitution.unknown"
 SELECTED = {"select", "selectable", "substitute", "substitutable"}
 
 
@@ -49,13 +50,24 @@ class Texts(Tree):
         return data
 
 
-def read(files: Mapping[str, str], entry: str, inputs: Mapping[str, Any] | None) -> Template:
-    """The template of a request. Raises Broken; what cannot be deployed yet is no mistake, for that is what is bound here."""
-    report = tosca.load(Location(Texts(files), entry), FileResolver(), inputs)
-    wrong = [one for one in report.problems if one.severity in ("error", "unreadable")]
+def read(files: Mapping[str, str], entry: str, inputs: Mapping[str, Any] | None,
+         substitutions: Mapping[str, str] | None = None) -> Template:  # fmt: skip
+    """The template of a request, with the files that are named for nodes in their places. Raises Broken; what cannot be deployed yet is no
+    mistake, for that is what is bound here."""
+    report = tosca.load(Location(Texts(files), entry), FileResolver(), inputs, substitutions=substitutions)
+    wrong = [one for one in report.problems if one.severity in ("error", "unreadable") or one.rule == UNKNOWN]
     if wrong or report.template is None:
         raise Broken(wrong or report.problems)
+    left = [(report.template.nodes[name], file) for name, file in (substitutions or {}).items() if name in report.template.nodes]
+    if left:
+        raise Broken([_unfit(node, file) for node, file in left])
     return report.template
+
+
+def _unfit(node: NodeTemplate, file: str) -> tosca.Problem:
+    why = node.rejected.get(file) or node.rejected.get("*") or "it does not fit"
+    message, mend = f"{file} cannot be put in the place of {node.name}: {why}", "Name another file, or send it with the others."
+    return tosca.Problem(node.place.file, node.place.line, node.place.column, UNKNOWN, message, mend)
 
 
 def openings(template: Template) -> dict[str, list[dict[str, Any]]]:

@@ -125,8 +125,9 @@ RULE = body(
 )
 POLICY = body(prefer={"type": "string", "enum": list(POLICIES)}, span={"type": "string", "enum": ["one", "any"]}, pools=WORDS,
               residency=body(countries=WORDS, regions=WORDS))  # fmt: skip
+FILES = {**MAP, "additionalProperties": NAME, "description": "Node to the file that is put in its place, where several fit."}
 TEMPLATE = body(files={"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 200}, entry=NAME,
-                inputs=MAP, reference=TEXT)  # fmt: skip
+                inputs=MAP, reference=TEXT, substitutions=FILES)  # fmt: skip
 MATCH = {"requirements": {"type": "array", "items": REQUIREMENT, "maxItems": binding.MOST}, "template": TEMPLATE, "policy": POLICY,
          "rules": {"type": "array", "items": RULE, "maxItems": 200}, "explain": {"type": "boolean"}}  # fmt: skip
 BIND = {**MATCH, "name": NAME, "scope": SCOPE, "seconds": {"type": "integer", "minimum": 1, "maximum": 31536000}}

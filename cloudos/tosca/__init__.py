@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudos.tosca import checks, normative, patterns
+from cloudos.tosca import addresses, checks, normative, patterns
 from cloudos.tosca.archive import open_archive
 from cloudos.tosca.assembly import Assembly
 from cloudos.tosca.collector import paused
@@ -160,3 +160,4 @@ def _service(template: Template, types: Types, checker: Checker, document: Docum
     Mappings(assembly).run()
     for value in assembly.values:
         checker.of(value)
+    addresses.check(template, types.problems)

@@ -100,6 +100,7 @@ RULES: dict[str, tuple[str, str]] = {
     "directive.unknown": (ERROR, "Directives are those of the standard."),
     "group.invalid": (ERROR, "Members of groups exist and have a permitted type."),
     "policy.invalid": (ERROR, "Targets of policies exist and have a permitted type; triggers are complete."),
+    "network.addresses": (UNDEPLOYABLE, "Ranges, gateways, pools and addresses of networks are such, and fit to each other."),
     "workflow.invalid": (ERROR, "Steps of workflows name what exists."),
     "workflow.state": (WARNING, "set_state names a state of the standard (1.x; 2.0 has none of its own)."),
     "workflow.cycle": (UNDEPLOYABLE, "Steps do not follow each other, and workflows do not contain each other, in a circle."),

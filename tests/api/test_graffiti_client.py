@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 
+from cloudos.eve import given
 from cloudos.focus.service import SERVICE as FOCUS
 from cloudos.graffiti import cli, cli_directory
 from cloudos.graffiti.client import Focus, Graffiti
@@ -83,6 +84,29 @@ def test_bind_writes_the_profile_and_verify_compares(run, served, ann, tmp_path)
     assert changed.exit_code == 1 and "gone" in changed.output
     assert run("release", binding).exit_code == 0
     assert "released" in run("bindings").output
+
+
+def test_a_named_template_for_a_node_is_bound_and_kept_in_the_profile(run, tmp_path):
+    head = "tosca_definitions_version: tosca_simple_yaml_1_3\n"
+    (tmp_path / "inside").mkdir()
+    types = "node_types: {my.App: {derived_from: tosca.nodes.Root}}\n"
+    inner = "topology_template:\n  substitution_mappings: {node_type: my.App}\n  node_templates:\n    server: {type: tosca.nodes.Compute, "
+    for name, cores in (("small", 2), ("large", 8)):
+        host = f"capabilities: {{host: {{properties: {{num_cpus: {cores}}}}}}}}}\n"
+        (tmp_path / "inside" / f"{name}.yaml").write_text(f"{head}imports: [../types.yaml]\n{inner}{host}")
+    (tmp_path / "types.yaml").write_text(head + types)
+    file = tmp_path / "t.yaml"
+    node = "topology_template: {node_templates: {app: {type: my.App, directives: [substitute]}}}\n"
+    file.write_text(f"{head}imports: [types.yaml]\n{node}")
+    told = run("match", str(file), "--substitute", "app=inside/large.yaml")
+    assert told.exit_code == 0 and "app.server.flavor: m1.large" in told.output, told.output
+    made = yaml.safe_load(run("bind", str(file), "--substitute", "app=inside/small.yaml").output)
+    assert made["substitutions"] == {"app": "inside/small.yaml"} and "substitutions" not in made["template"]
+    assert made["choices"]["app.server"]["flavor"]["name"] == "m1.small" and given.mistakes(made) == [], "it is a profile for Eve"
+    assert yaml.safe_load(run("bind", str(file), "--substitute", "app=inside/small.yaml").output)["placement"] == {"app.server": "default"}
+    wrong = run("match", str(file), "--substitute", "app=types.yaml")
+    assert wrong.exit_code == 1 and "types.yaml cannot be put in the place of app: there is no such file" in wrong.output, wrong.output
+    assert "which is no node that is to be substituted" in run("match", str(file), "--substitute", "ap=inside/small.yaml").output
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -11,10 +11,12 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cloudos.eve.compiler import operations, unserved
+from cloudos.eve.compiler import addresses, operations, unserved
 from cloudos.eve.compiler.bound import Choices
-from cloudos.eve.compiler.expressions import ExpressionError, Refusal, empty, evaluate
+from cloudos.eve.compiler.counts import Counts
+from cloudos.eve.compiler.expressions import ExpressionError, Refusal, empty
 from cloudos.eve.compiler.instances import Instance, Link, Owner, arguments
+from cloudos.eve.compiler.policies import PolicyView, governing
 from cloudos.eve.compiler.values import Values
 from cloudos.eve.graph import Graph, Resource
 from cloudos.eve.problems import Problem, Undeployable
@@ -51,6 +53,7 @@ class Compiler:
                  instances: Mapping[str, int], login_key: str | None, choices: Mapping[str, Mapping[str, Any]]):  # fmt: skip
         self.template, self.pools, self.topology, self.placement = template, pools, topology, placement
         self.asked, self.login_key = instances, login_key
+        self.counts = Counts(self, instances)
         self.problems: list[Problem] = []
         self._notes: dict[str, None] = {}
         self.resources: dict[str, Resource] = {}
@@ -72,6 +75,14 @@ class Compiler:
             if one.target not in self.choices.targets:  # of what exists nobody asks who uses it
                 self._by_target.setdefault(one.target.name, []).append(one)
 
+    def links_from(self, node: NodeTemplate) -> list[Relationship]:
+        """What a node requires, in the order of its requirements."""
+        return self._by_source.get(node.name, [])
+
+    def links_to(self, node: NodeTemplate) -> list[Relationship]:
+        """What requires a node."""
+        return self._by_target.get(node.name, [])
+
     def graph(self) -> Graph:
         """All of it. Raises Undeployable."""
         unserved.demand_templates(self)
@@ -87,11 +98,13 @@ class Compiler:
         for node in self.template.nodes.values():
             self._guarded(node, self._order, node)
         self._after()
+        addresses.check(self)
         operations.add(self)
-        counts = {name: self.count(node) for name, node in self.template.nodes.items() if self._is_scalable(node)}
+        counts = {name: self.count(node) for name, node in self.template.nodes.items() if self.counts.is_scalable(node)}
         outputs = {name: self._guarded(one, self._values.output, one) for name, one in self.template.outputs.items()}
         if self.problems:
             raise Undeployable(dict.fromkeys(self.problems))
+        self.counts.note_unheeded()
         notes = [*self._notes, *self.choices.unused(), *unserved.notes(self)]
         return Graph(self.resources, outputs, counts, self.choices.fulfilled(), notes)
 
@@ -141,8 +154,8 @@ class Compiler:
         found, seen, waiting = set(), {node.name}, [node]
         while waiting and len(self.pools) > 1:
             one = waiting.pop()
-            near = [link.target for link in self._by_source.get(one.name, ())]
-            for other in (*near, *(link.source for link in self._by_target.get(one.name, ()))):
+            near = [link.target for link in self.links_from(one)]
+            for other in (*near, *(link.source for link in self.links_to(one))):
                 if place := self._placed(other):
                     found.add(place)
                 elif other.name not in seen and not self.host_of(other):
@@ -166,80 +179,16 @@ class Compiler:
 
     def host_of(self, node: NodeTemplate) -> NodeTemplate | None:
         """What the node is hosted on."""
-        for one in self._by_source.get(node.name, ()):
+        for one in self.links_from(node):
             if one.type and any(kind.name == HOSTED for kind in one.type.lineage):
                 return one.target
         return None
 
     # Instances
 
-    @functools.cache  # noqa: B019
-    def leader_of(self, node: NodeTemplate) -> NodeTemplate:
-        """The node whose number of instances this node shares."""
-        seen = [node]
-        while (following := self._followed(seen[-1])) and following not in seen:
-            seen.append(following)
-        return seen[-1]
-
-    def _followed(self, node: NodeTemplate) -> NodeTemplate | None:
-        if host := self.host_of(node):
-            return host
-        follows = self.entry_of(node).get("follows") or {}
-        if "target" in follows:
-            return next((one.target for one in self._by_source.get(node.name, ()) if one.requirement == follows["target"]), None)
-        if "source" in follows:
-            kind = follows["source"]
-            sources = [one.source for one in self._by_target.get(node.name, ())
-                       if one.type and any(level.name == kind for level in one.type.lineage)]  # fmt: skip
-            return sources[0] if len(sources) == 1 else None
-        return None
-
-    @functools.cache  # noqa: B019
     def count(self, node: NodeTemplate) -> dict[str, Any]:
         """{"count", "min", "max"} of a node's instances."""
-        leader = self.leader_of(node)
-        limits = self._limits(leader)
-        default = limits.get("count", limits.get("min", leader.count))
-        default = default if isinstance(default, int) else 1
-        least, most = limits.get("min", 0 if limits else default), limits.get("max", None if "min" in limits else default)
-        wanted = self.asked.get(leader.name, default)
-        if most is not None and least > most:
-            message = f"{leader.name} may have at least {least} instances and at most {most}"
-            self.problem(leader, message, "Correct the limits in the template.")
-        elif not (least <= wanted and (most is None or wanted <= most)):
-            bounds = f"{least} or more" if most is None else f"{least} to {most}"
-            self.problem(leader, f"{wanted} instances of {leader.name} are asked for; it may have {bounds}",
-                         "Ask for a number between, or change the limits in the template.")  # fmt: skip
-        return {"count": wanted, "min": limits.get("min", default), "max": most}
-
-    def _limits(self, node: NodeTemplate) -> dict[str, int]:
-        """What mapping and policies say of the number of instances."""
-        policies = [(self.pool_of(node).mapping.of("policies", one.type.lineage), one) for one in self._governing(node)]
-        for entry, policy in policies:
-            if entry and "scale" in entry:
-                return self._numbers(entry["scale"], {
-                    "properties": self._values.plain(policy.properties),
-                    "on": lambda kind: self._policy_properties(kind, self._governing(node)),
-                    "all": lambda kind: self._policy_properties(kind, self.template.policies.values()),
-                })  # fmt: skip
-        scale = self.entry_of(node).get("scale") or {}
-        if not scale or node.count != 1:
-            return {}
-        one = Instance(self, node, 0)
-        return self._numbers(scale, {"properties": one.properties, "capabilities": one.capabilities})
-
-    @staticmethod
-    def _numbers(scale: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, int]:
-        """The limits as numbers; UNBOUNDED is none."""
-        return {key: int(value) for key, value in evaluate(scale, context).items() if str(value).isdigit()}
-
-    def _policy_properties(self, kind: str, policies: Iterable[Any]) -> list[dict]:
-        """Properties of those of the policies that are of a type."""
-        return [self._values.plain(one.properties) for one in policies if any(level.name == kind for level in one.type.lineage)]
-
-    def _is_scalable(self, node: NodeTemplate) -> bool:
-        count = self.count(node)
-        return self.leader_of(node) is node and (count["max"] != count["min"] or count["count"] != 1)
+        return self.counts.of(node)
 
     @functools.cache  # noqa: B019
     def instances(self, node: NodeTemplate) -> list[Instance]:
@@ -251,18 +200,18 @@ class Compiler:
         if node in self.choices.targets:
             return [self.choices.targets[node]]
         others = self.instances(node)
-        return [others[instance.index]] if self.leader_of(instance.template) is self.leader_of(node) else others
+        return [others[instance.index]] if self.counts.leader_of(instance.template) is self.counts.leader_of(node) else others
 
     # Links
 
     def outgoing(self, instance: Instance) -> list[Link]:
         """Links from an instance, in the order of its requirements."""
-        return [self.link(one, instance, peer) for one in self._by_source.get(instance.template.name, ())
+        return [self.link(one, instance, peer) for one in self.links_from(instance.template)
                 for peer in self.peers(instance, one.target)]  # fmt: skip
 
     def incoming(self, instance: Instance) -> list[Link]:
         """Links to an instance."""
-        return [self.link(one, peer, instance) for one in self._by_target.get(instance.template.name, ())
+        return [self.link(one, peer, instance) for one in self.links_to(instance.template)
                 for peer in self.peers(instance, one.source)]  # fmt: skip
 
     def link(self, relationship: Relationship, source: Instance, target: Instance) -> Link:
@@ -274,25 +223,14 @@ class Compiler:
 
     # Policies
 
-    def _governing(self, node: NodeTemplate) -> list[Any]:
-        """Policies on a node, also through groups, and through a list `targets` in their properties."""
-        found = []
-        for policy in self.template.policies.values():
-            listed = policy.properties.get("targets")
-            targets = {*policy.targets, *((listed.value or ()) if listed else ())}
-            members = {name for one in targets if one in self.template.groups for name in self.template.groups[one].members}
-            if node.name in targets | members:
-                found.append(policy)
-        return found
-
     def policies_on(self, node: NodeTemplate, kind: str) -> list[PolicyView]:
         """Policies of a type on a node for which there is a resource."""
-        found = [one for one in self._governing(node) if any(level.name == kind for level in one.type.lineage)]
+        found = [one for one in governing(self.template, node) if any(level.name == kind for level in one.type.lineage)]
         return [view for one in found if (view := PolicyView(self, one, self.pool_of(node))).resources]
 
     def _policy(self, policy: Any) -> None:
         for pool in {self.pool_of(node).name: self.pool_of(node) for node in self.template.nodes.values()
-                     if policy in self._governing(node)}.values():  # fmt: skip
+                     if policy in governing(self.template, node)}.values():  # fmt: skip
             self._add(PolicyView(self, policy, pool), policy.name, 0)
 
     # Resources
@@ -300,6 +238,10 @@ class Compiler:
     def values(self, values: Mapping[str, Any], instance: Instance, link: Link | None = None) -> dict[str, Any]:
         """Data of values in the template, as one instance sees them."""
         return self._values.of(values, instance, link)
+
+    def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Data of values in the template, where nothing can refer to an instance."""
+        return self._values.plain(values)
 
     def file(self, artifact: Any) -> str:
         """Name of an artifact's file in the template's tree."""
@@ -376,23 +318,3 @@ class Compiler:
                 for one in self.resources.values():
                     if one.kind == kind and one.pool in places and not one.existing:
                         one.needs = tuple(sorted({*one.needs, *names}))
-
-
-class PolicyView(Owner):
-    """A policy in one pool."""
-
-    def __init__(self, compiler: Compiler, policy: Any, pool: Pool):
-        self.compiler, self.policy, self.pool = compiler, policy, pool
-        self.name = policy.name
-        self.entry = pool.mapping.of("policies", policy.type.lineage) or {}
-
-    def resource_name(self, made: Mapping[str, Any], first: bool) -> str:
-        """The policy's name, if the mapping says no other."""
-        name = made.get("name", "{policy}").format(policy=self.name)
-        return name if self.pool is next(iter(self.compiler.pools.values())) else f"{name}-{self.pool.name}"
-
-    def context(self) -> dict[str, Any]:
-        """The names that expressions may use."""
-        properties = self.compiler._values.plain(self.policy.properties)
-        note = functools.partial(self.compiler.note, f"policy {self.name}")
-        return {"name": self.name, "properties": properties, "pool": self.pool.defaults, "note": note}

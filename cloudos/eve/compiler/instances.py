@@ -44,6 +44,15 @@ class Compilation(Protocol):
     def link_entry(self, relationship: Relationship, source: Instance) -> Mapping[str, Any]:
         """The mapping's entry for a relationship type."""
 
+    def host_of(self, node: NodeTemplate) -> NodeTemplate | None:
+        """What the node is hosted on."""
+
+    def links_from(self, node: NodeTemplate) -> list[Relationship]:
+        """What a node requires."""
+
+    def links_to(self, node: NodeTemplate) -> list[Relationship]:
+        """What requires a node."""
+
     def count(self, node: NodeTemplate) -> dict[str, Any]:
         """How many instances a node has, and may have."""
 
@@ -64,6 +73,9 @@ class Compilation(Protocol):
 
     def values(self, values: Mapping[str, Any], instance: Instance, link: Link | None = None) -> dict[str, Any]:
         """Data of values in the template."""
+
+    def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Data of values, where nothing can refer to an instance."""
 
     def file(self, artifact: Any) -> str:
         """Name of an artifact's file."""

@@ -70,7 +70,8 @@ def _not_substituted(node: NodeTemplate) -> str:
 
 def _mend(node: NodeTemplate) -> str:
     if len(node.candidates) > 1:
-        return f"Name one in the profile: `substitutions: {{{node.name}: {node.candidates[0]}}}`"
+        return (f"Name one with `--substitute {node.name}={node.candidates[0]}`, or in the profile: "
+                f"`substitutions: {{{node.name}: {node.candidates[0]}}}`")  # fmt: skip
     return f"Add a file to the archive, or beside the template, whose substitution_mappings have node_type {node.type.name} and fit"
 
 

@@ -141,7 +141,7 @@ class _Planner:
         if one.existing:
             return Step(one.name, USE, one, reason=self.graph.bound.get(one.name, ""))
         entry = self.state.entries.get(one.name)
-        replaced = {name for name, _ in references(one.arguments) if name in self.steps and self.steps[name].action in (REPLACE, CREATE)}
+        replaced = self._anew(one.arguments, REPLACE, CREATE)
         if one.kind == OPERATION:
             return self._operation(one, entry.resource if entry and entry.status == PRESENT and one.name not in self.missing else None)
         if entry is None or entry.resource.existing:
@@ -155,11 +155,17 @@ class _Planner:
         fresh = {key for key, value in one.arguments.items() if any(name in replaced for name, _ in references(value))}
         if not changes and not fresh:
             return Step(one.name, KEEP, one, old)
-        stuck = (changes.keys() | fresh) - self._kind(one).change
+        # What is replaced goes first, and it would not while this one has it.
+        holding = {key for key in self._kind(one).holds if self._anew(old.arguments.get(key), REPLACE)}
+        stuck = (changes.keys() | fresh) - self._kind(one).change | holding
         words = [f"what {', '.join(sorted(fresh))} refers to is made anew"] if fresh else []
         if not stuck:
             words += [effect for key, effect in self._kind(one).effects.items() if key in changes.keys() | fresh]
         return Step(one.name, REPLACE if stuck else CHANGE, one, old, changes, "; ".join(words))
+
+    def _anew(self, value: Any, *actions: str) -> set[str]:
+        """What a value refers to, of that of which one of these actions is the step."""
+        return {name for name, _ in references(value) if name in self.steps and self.steps[name].action in actions}
 
     def _operation(self, one: Resource, old: Resource | None) -> Step:
         if old is None:

@@ -1,22 +1,22 @@
 """What a topology consists of now: one JSON document per topology, written whole after every stage; no secrets in it.
 
 {"format": 1, "topology", "serial", "template": {"file"}, "pools": {name: {"provider", "login", "defaults"}}, "counts", "outputs",
- "resources": {name: {...Resource, "status", "attributes", "seconds"}}, and of workflows "states": {instance: state},
- "called": {instance:operation: outputs}, "runs": [...]}
-status: `begun` (a request may have left something) or `present`.
+ "resources": {name: {...Resource, "status", "attributes", "seconds"}}, while something is removed "going": [name], and of workflows
+ "states": {instance: state}, "called": {instance:operation: outputs}, "runs": [...]}
+status: `begun` (a request may have left something; of what exists: it is about to be used) or `present`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cloudos import home
-from cloudos.eve.graph import OPERATION, Resource
+from cloudos.eve.graph import Resource
 from cloudos.eve.problems import Refused
 
 FORMAT = 1
@@ -49,6 +49,7 @@ class State:
     states: dict[str, str] = field(default_factory=dict)
     called: dict[str, dict] = field(default_factory=dict)
     runs: list[dict] = field(default_factory=list)
+    going: list[str] = field(default_factory=list)
 
     def known(self) -> dict[str, dict]:
         """Attributes by name, for references; also the outputs of operations that workflows have called."""
@@ -102,9 +103,9 @@ class State:
             name: {**one.resource.to_json(), "status": one.status, "attributes": one.attributes, "seconds": one.seconds}
             for name, one in sorted(self.entries.items())
         }
-        workflows = {key: value for key in ("states", "called", "runs") if (value := getattr(self, key))}
+        more = {key: value for key in ("states", "called", "runs", "going") if (value := getattr(self, key))}
         return {"format": FORMAT, "topology": self.topology, "serial": self.serial, "template": self.template, "pools": self.pools,
-                "counts": self.counts, "outputs": self.outputs, "resources": resources, **workflows}  # fmt: skip
+                "counts": self.counts, "outputs": self.outputs, "resources": resources, **more}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> State:
@@ -117,8 +118,8 @@ class State:
             for name, one in data["resources"].items()
         }
         kept = {key: data[key] for key in ("topology", "serial", "template", "pools", "counts", "outputs")}
-        workflows = {key: data[key] for key in ("states", "called", "runs") if key in data}
-        return cls(**kept, **workflows, entries=entries)
+        more = {key: data[key] for key in ("states", "called", "runs", "going") if key in data}
+        return cls(**kept, **more, entries=entries)
 
 
 class Directory:
@@ -184,23 +185,6 @@ class Directory:
         """The states of all other topologies."""
         return [self.load(name) for name in self.topologies() if name != topology]
 
-
-def shared(state: State, others: Iterable[State]) -> dict[str, list[str]]:
-    """Resources of a topology that others use -> their names; with each, all of its node and all that these need."""
-    mine = {str(one.attributes.get("id")): name for name, one in state.made().items() if one.attributes.get("id")}
-    users: dict[str, list[str]] = {}
-    for other in others:
-        for entry in other.entries.values():
-            name = mine.get(str(entry.attributes.get("id"))) if entry.resource.existing else None
-            if name and other.topology not in users.setdefault(name, []):
-                users[name].append(other.topology)
-    open_names = list(users)
-    while open_names:
-        name = open_names.pop()
-        one = state.entries[name].resource
-        siblings = {n for n, e in state.made().items()
-                    if (e.resource.node, e.resource.instance, e.resource.kind == OPERATION) == (one.node, one.instance, False)}  # fmt: skip
-        for needed in (siblings | one.before()) & state.made().keys() - users.keys():
-            users[needed] = users[name]
-            open_names.append(needed)
-    return users
+    def leaving(self, topology: str) -> list[State]:
+        """Those of the others of which something is being removed."""
+        return [one for one in self.others(topology) if one.going]

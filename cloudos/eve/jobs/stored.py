@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from cloudos.eve.engine.state import Directory, State
-from cloudos.eve.models import StateDocument, Topology
+from cloudos.eve.models import FAILED, PROCESSING, StateDocument, Topology
 
 Transaction = Callable[[Callable[[Session], Any]], Any]
 STRANGER = "a topology of another project"
@@ -56,8 +56,15 @@ class States(Directory):
 
     def others(self, topology: str) -> list[State]:
         """The states of all other topologies; those of other projects keep their names for themselves."""
+        return self._others(topology)
+
+    def leaving(self, topology: str) -> list[State]:
+        """Those of the others of which something is being removed: of jobs that go on, or whose end could not be noted."""
+        return [one for one in self._others(topology, Topology.status.in_((PROCESSING, FAILED))) if one.going]
+
+    def _others(self, topology: str, *criteria: Any) -> list[State]:
         columns = (Topology.name, Topology.project_id, StateDocument.document)
-        statement = sa.select(*columns).join(StateDocument).where(Topology.mark != topology)
+        statement = sa.select(*columns).join(StateDocument).where(Topology.mark != topology, *criteria)
         found = []
         for name, project, document in self._read(lambda session: session.execute(statement).all()):
             state = State.from_json(document)

@@ -46,6 +46,14 @@ def test_what_belongs_to_a_scaled_server_is_scaled_with_it(compiled):
     assert [name for name in graph.resources if "security" in name] == ["web_segment_security"], "one group for all of them"
 
 
+def test_a_number_of_what_goes_along_with_another_is_told(compiled):
+    assert compiled(SHOP, instances={"web": 2, "disk": 2}).notes == []
+    graph = compiled(SHOP, instances={"disk": 3})
+    words = "3 instances are asked for, and it goes along with web, of which there are 1; ask for that many of web"
+    assert graph.notes == [f"node disk: {words}"]
+    assert graph.counts["web"]["count"] == 1
+
+
 @pytest.mark.parametrize("number", [0, 4])
 def test_a_number_outside_the_limits_is_refused(compiled, number):
     with pytest.raises(Undeployable, match=f"{number} instances of web are asked for; it may have 1 to 3"):

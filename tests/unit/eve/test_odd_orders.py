@@ -124,6 +124,17 @@ def test_a_number_that_is_none_is_told(world, number):
     assert "write NODE=NUMBER" in world.verb("scale", f"file={number}", code=2)
 
 
+def test_a_deploy_goes_on_with_a_scaling_that_failed(world):
+    world.secret("right")
+    world.verb("deploy")
+    (world.folder / "disk" / "broken").write_text("file")
+    world.verb("scale", "file=3", code=1)
+    (world.folder / "disk" / "broken").unlink()
+    world.verb("deploy")
+    assert world.made == ["file", "file-2", "file-3", "program"]
+    assert "Nothing was to be done" in world.verb("scale", "file=3")
+
+
 def test_a_failure_tells_no_secret_in_any_form_and_what_can_be_done(world):
     world.secret(WORD)
     world.script('printf %s "$word" >&2; printf %s "$word" | base64 -w0; false')

@@ -5,7 +5,8 @@ from topologies import APP, APP_NODE, SHOP
 
 from cloudos.eve import quota
 from cloudos.eve.engine.plan import make_plan
-from cloudos.eve.engine.state import Directory, State, shared
+from cloudos.eve.engine.sharing import shared
+from cloudos.eve.engine.state import Directory, State
 from cloudos.eve.graph import Graph, levels, reverse
 from cloudos.eve.problems import Undeployable
 from cloudos.eve.quota import Survey
@@ -51,7 +52,19 @@ def test_a_change_in_place_and_a_replacement_with_all_that_hangs_on_it(compiled,
     assert actions(image) == {"web": "replace", "web_disk_volume_attachment": "replace"}
     assert [stage.down for stage in image.stages] == [True, False], "the old one goes first"
     moved = make_plan(state, compiled(SHOP.replace("10.7.0.0/24", "10.8.0.0/24")), pools)
-    assert actions(moved)["segment_subnet"] == "replace" and actions(moved)["web_segment_port"] == "change"
+    assert actions(moved)["segment_subnet"] == actions(moved)["web_segment_port"] == actions(moved)["web"] == "replace"
+
+
+def test_nothing_is_removed_that_something_else_still_holds(compiled, pools):
+    """A cloud keeps a subnet as long as a port has an address of it: the port, and its server, go before."""
+    moved = make_plan(deployed(compiled(SHOP)), compiled(SHOP.replace("10.7.0.0/24", "10.8.0.0/24")), pools)
+    down = next(stage for stage in moved.stages if stage.down)
+    order = [name for name in down.names if name in ("web", "web_segment_port", "segment_subnet")]
+    assert order == ["web", "web_segment_port", "segment_subnet"]
+    assert "what networks refers to is made anew" in moved.steps["web"].reason
+    assert moved.steps["web_segment_port"].reason == "what fixed_ips refers to is made anew"
+    renamed = make_plan(deployed(compiled(SHOP)), compiled(SHOP.replace("cidr: 10.7.0.0/24", "cidr: 10.7.0.0/24, dns: [10.7.0.9]")), pools)
+    assert actions(renamed) == {"segment_subnet": "change"}, "what is changed in place holds nothing up"
 
 
 def test_another_choice_for_one_of_two_servers_resizes_that_one(compiled, pools):

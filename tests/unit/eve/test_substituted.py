@@ -6,7 +6,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cloudos.eve import cli, given
+from cloudos.eve import cli, given, remote
 from cloudos.eve.compiler.compile import compile_topology
 from cloudos.eve.engine.state import Directory
 from cloudos.eve.provider import Pool
@@ -181,6 +181,19 @@ def test_the_whole_life_of_what_came_for_a_node(world):
     assert "+ create file db.copy-3" in " ".join(world.eve("plan", world.folder / "out.csar", "--name", "again").split())
     world.eve("undeploy", "main")
     assert world.log()[-1] == "delete base" and [one.name for one in (world.folder / "disk").iterdir()] == ["journal"]
+
+
+def test_an_option_names_what_the_profile_does_not(world):
+    world.write("inside/large.yaml", LARGE)
+    assert "`--substitute db=inside/large.yaml`" in world.order("plan", code=2)
+    assert "+ create file db.copy " in " ".join(world.order("plan", "--substitute", "db=inside/large.yaml").split())
+    world.profile(substitutions={"db": "inside/small.yaml"})
+    assert "db.copy" in world.order("plan", "--substitute", "db=inside/large.yaml"), "the option goes before the profile"
+    assert "write NODE=FILE" in world.order("plan", "--substitute", "db", code=2)
+    checked = CliRunner().invoke(cli.eve, ["validate", str(world.design / "main.yaml"), "--substitute", "db=inside/large.yaml"]).output
+    assert "db (Db) is made of inside/large.yaml" in checked
+    assert remote.order_of({"substitutions": {"db": "inside/large.yaml"}}) == {"substitutions": {"db": "inside/large.yaml"}}
+    assert "substitutions" not in remote.order_of({"substitutions": {}})
 
 
 def test_what_becomes_of_a_node_is_told_before(world):

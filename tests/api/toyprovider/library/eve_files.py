@@ -24,6 +24,11 @@ def say(root, *words):
 
 def make(root, topology, one):
     name, arguments = one["name"], one["arguments"]
+    if one.get("existing"):
+        there = copies(root, "*", arguments["name"])
+        if not there:
+            raise RuntimeError(f"no file {arguments['name']} is there")
+        return "existing", there[0]
     there = copies(root, topology, name)
     content = str(arguments.get("content", ""))
     if there and there[0].read_text() == content:
@@ -66,7 +71,8 @@ def main():
                     remove(root, topology, one)
                 continue
             action, path = make(root, topology, one)
-            told[one["name"]] = {"id": path.name, "path": str(path), "action": action, "kind": one["kind"], "seconds": 0}
+            told[one["name"]] = {"id": path.name, "name": path.name.split("=")[1], "path": str(path), "action": action,
+                                 "kind": one["kind"], "seconds": 0}  # fmt: skip
     except RuntimeError as error:
         module.fail_json(msg=str(error), failure={
             "cause": str(error), "node": one["node"], "next_step": "make room for it", "log": ["one line of log"], "resources": told,
