@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
 
 from cloudos import home
 from cloudos.eden import client
@@ -32,6 +32,9 @@ def connect(kind: type[client.Client], cloud: str | None, socket: Path | None) -
         return kind(region.get_session(), region=region.region_name, interface=region.get_interface() or "public")
     except ConfigException as error:
         raise click.ClickException(str(error)) from error
+    except MissingRequiredOptions as error:  # no clouds.yaml is found at all, or OS_ variables are missing
+        mend = "Name an entry of clouds.yaml with --cloud or OS_CLOUD, and its file in OS_CLIENT_CONFIG_FILE where it is elsewhere"
+        raise click.ClickException(f"{error}. {mend}.") from error
 
 
 class Later:

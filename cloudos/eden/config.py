@@ -43,7 +43,7 @@ JOBS = [
 
 VAULT = [
     cfg.StrOpt("key_file",
-               help="Fernet keys, one a line, the first for what is new; the same on every controller. Without it a file in "
+               help="Fernet keys, one a line, the first for what is new; the same on every node. Without it a file in "
                     "/etc/<service>, or embedded one in CLOUDOS_HOME that is made when it is missing."),
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What is encrypted at rest: with Fernet keys out of a file, one a line, the first of which is used for what is new.
 
-Keys come and go while processes run, on several controllers at once. So a process writes with the first key as it was when it
+Keys come and go while processes run, on several nodes at once. So a process writes with the first key as it was when it
 began, and reads with whatever the file has by now: what one that was restarted has written, one that was not can read.
 """
 
@@ -90,7 +90,7 @@ class Vault:
         except FileNotFoundError:
             keys = []
         if not keys:
-            raise VaultError(f"There is no key in {self.path}; put there what the command new-key prints, the same on every controller.")
+            raise VaultError(f"There is no key in {self.path}; put there what the command new-key prints, the same on every node.")
         return keys
 
 

@@ -22,7 +22,7 @@ def text(report: Report) -> list[str]:
         lines.append(f"{len(template.nodes)} nodes, {len(template.relationships())} relationships between them.")
         lines += [f"{one.name} ({one.type.name}) is made of {one.file}: {', '.join(template.groups[one.name].members)}."
                   for one in template.substituted.values()]  # fmt: skip
-        lines += [f"Left to the world outside: {node.name} needs {_need(one)}" for node, one in template.unmatched()]
+        lines += [f"Left open: {node.name} needs {_need(one)}" for node, one in template.unmatched()]
         lines += [f"Note: {note}." for note in left_to_others(template)]
     return lines
 

@@ -158,6 +158,8 @@ def _tell(found: dict[str, Any], explain: bool) -> None:
         for near in one.get("nearest", []) if explain or not chosen else []:
             for reason in near["reasons"]:
                 click.echo(f"  not   {reason}")
+        for why in one.get("reasons", []) if not (chosen or one.get("nearest")) else []:
+            click.echo(f"  {why['reason']}")
     for reason in found.get("reasons", []):
         click.echo(f"Not bound: {reason}")
     for warning in found.get("warnings", []):

@@ -222,7 +222,7 @@ class Dictionary:
     def _nearest(self, reference: str, kind: str) -> str:
         names = sorted({name for known, name in self._names if known == kind})
         found = difflib.get_close_matches(reference, names, 1, 0.6)
-        return f"; did you mean {found[0]}?" if found else f"; it has {len(names)} names, `cloudos graffiti types` lists them"
+        return f" (did you mean {found[0]}?)" if found else f"; it has {len(names)} names, `cloudos graffiti types` lists them"
 
 
 def parent(one: Type, known: Dictionary) -> Type | None:

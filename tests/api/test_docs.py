@@ -1,12 +1,18 @@
 """Codes and settings that a caller or operator meets are in the reference."""
 
 import re
+from importlib import resources
 from pathlib import Path
 
-from cloudos.eden import config
+import pytest
+
+from cloudos.eden import config, routes
 from cloudos.eden.problems import known
+from cloudos.eve.service import SERVICE as EVE
 from cloudos.focus.cli import focus
 from cloudos.focus.service import SERVICE as FOCUS
+from cloudos.graffiti.cli import graffiti
+from cloudos.graffiti.service import SERVICE as GRAFFITI
 from tests.api import toy
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -22,14 +28,20 @@ def test_every_option_has_help():
         assert not [f"[{group}] {option.name}" for option in options if not (option.help or "").endswith(".")]
 
 
-def test_every_command_is_documented():
-    text = (REFERENCE / "focus.md").read_text()
-    rows = set(re.findall(r"[a-z-]+", " ".join(re.findall(r"^\| `cloudos focus (.*?) \|", text, re.M))))
-    assert set(focus.commands) <= rows
+@pytest.mark.parametrize("group", [focus, graffiti], ids=lambda group: group.name)
+def test_every_command_is_documented(group):
+    text = (REFERENCE / f"{group.name}.md").read_text()
+    rows = set(re.findall(r"[a-z-]+", " ".join(re.findall(rf"^\| (`cloudos {group.name} .*?) \| ", text, re.M))))
+    assert set(group.commands) <= rows
 
 
-def test_every_path_is_documented():
-    text = (REFERENCE / "focus.md").read_text()
-    paths = {route.path for route in FOCUS.routes if route.tag in ("documents", "versions", "upkeep")}
-    words = {part for path in paths for part in re.findall(r"/([a-z_]{2,})", path)}
+COMMON = {route.path for route in routes.common_routes("toy", resources.files("cloudos.eden") / "tryit")}
+PATHS = {"eden": COMMON, **{page: {route.path for route in service.routes if route.tag != "original"} - COMMON
+                            for page, service in (("focus", FOCUS), ("graffiti", GRAFFITI), ("eve-service", EVE))}}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PATHS)
+def test_every_path_is_documented(page):
+    text = (REFERENCE / f"{page}.md").read_text()
+    words = {part for path in PATHS[page] for part in re.findall(r"/([a-z_]{2,})", path)}
     assert not {word for word in words if not re.search(rf"[/.]{word}\b", text)}

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -18,6 +19,8 @@ from cloudos.eden.db import Base
 from cloudos.eden.jobs.run import WorkFailed
 from cloudos.eden.policy import SCOPES
 from cloudos.eve.jobs import authority
+from cloudos.eve.jobs.faults import NoPool
+from cloudos.eve.jobs.pools import Places
 from cloudos.eve.models import Kept, StateDocument, StoredPlan, Topology
 from cloudos.eve.service import SERVICE
 from tests.api import eve, kit, roles
@@ -302,3 +305,12 @@ def trusts(file, url):
 def test_a_design_of_a_stranger_is_not_there(house):
     house.store("mine", design("one"), user="bob", project="p2")
     assert house.post("topologies", name="shop", design="mine", pool="disk").json()["code"] == "design.refused"
+
+
+def test_an_embedded_service_asks_for_a_cloud(tmp_path):
+    """There nobody has a project of their own to leave the pool out for."""
+    conf = config.load(SERVICE, [str(kit.write_conf(tmp_path, api={"auth_strategy": "noauth"}))])
+    call = SimpleNamespace(runtime=SimpleNamespace(conf=conf))
+    with pytest.raises(NoPool) as error:
+        Places(call, {}, {}, "")
+    assert "name an entry of clouds.yaml as pool" in str(error.value) and "Leave pool out" not in str(error.value)

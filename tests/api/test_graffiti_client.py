@@ -68,6 +68,9 @@ def test_match_tells_people_what_was_chosen_and_why_not(run, tmp_path):
     assert bad.exit_code == 1 and "Not bound: nothing fulfils web.flavor" in bad.output
     file.write_text(TEMPLATE.replace("node_templates", "node_tempaltes"))
     assert "t.yaml:4:" in run("match", str(file)).output
+    file.write_text("requirements: [{id: fast, capability: os-traits/HW_CPU_X86_AMXTILE}]")
+    none = run("match", str(file)).output
+    assert "you see no resource with capability os-traits/HW_CPU_X86_AMXTILE; register a pool" in none
 
 
 def test_bind_writes_the_profile_and_verify_compares(run, served, ann, tmp_path):
@@ -125,6 +128,7 @@ def test_commands_show_what_there_is(run, arguments, words):
     (["type", "Nonsense"], "Nonsense is not a capability type"), (["discover", "west"], "0 pools are called west"),
     (["discover", "east", "--kind", "flavours"], "have flavors, images, networks"), (["resource", "show", "nope"], "No resource nope"),
     (["load", "metadefs"], "source metadefs needs a directory"), (["search", "--capability", "Comput"], "is not a capability type"),
+    (["type", "Compute"], "is not a capability type of the dictionary (did you mean tosca:Compute?).\n"),
 ])  # fmt: skip
 def test_commands_end_with_the_reason(run, arguments, words):
     ended = run(*arguments)

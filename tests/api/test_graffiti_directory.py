@@ -1,6 +1,10 @@
 """Pools and resources over HTTP: log-in before saving, secrets kept, discovery, what vanishes, search."""
 
+import importlib
 import json
+import re
+import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +13,15 @@ from openstack.compute.v2 import flavor
 from cloudos.graffiti.models import Pool
 from tests.api import graffiti
 from tests.api.graffiti import POOL
+
+TEMPLATE = """
+tosca_definitions_version: tosca_simple_yaml_1_3
+topology_template:
+  node_templates:
+    web:
+      type: tosca.nodes.Compute
+      capabilities: {host: {properties: {num_cpus: 6}}}
+"""
 
 
 @pytest.fixture
@@ -194,3 +207,22 @@ def test_others_pools_and_resources_are_not_there(served, ann):
     one = ann.get("/v1/resources").json()["resources"][0]["id"]
     assert cid.get(f"/v1/resources/{one}").status_code == 404
     assert json.loads(cid.post("/v1/match", json={"requirements": [{"id": "a", "capability": "tosca:Compute"}]}).text)["bound"] is False
+
+
+def test_the_driver_of_the_documentation_finds_what_templates_need(served, ann, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "write-a-driver.md").read_text()
+    text = re.search(r"```python\n# racks/__init__.py\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "racks.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    served.app.runtime.extra.drivers = {"racks": importlib.import_module("racks").Racks}
+    pool = {**POOL, "name": "cellar", "type": "racks", "provider_url": "https://192.0.2.9/", "region_id": None}
+    refused = ann.post("/v1/resource_pools", json={key: value for key, value in pool.items() if value is not None})
+    assert refused.json()["code"] == "pool.login" and "check the password" in refused.json()["detail"]
+    pool = {key: value for key, value in pool.items() if value is not None} | {"secret": {"password": "open sesame"}}
+    made = graffiti.discovered(served, ann, pool)
+    assert (made["region_id"], made["quota"]) == ("cellar", {"instances": {"limit": 10, "used": 0}})
+    wanted = {"files": {"t.yaml": TEMPLATE}, "entry": "t.yaml"}
+    found = ann.post("/v1/match", json={"template": wanted}).json()
+    chosen = {one["id"]: one["chosen"]["name"] for one in found["requirements"]}
+    assert chosen == {"web.flavor": "rack 2", "web.image": "Debian 12"}
+    sys.modules.pop("racks")

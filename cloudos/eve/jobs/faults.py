@@ -61,7 +61,7 @@ class NoPool(Problem):
     """Where the topology should be is not known."""
 
     code, status, title = "pool.unknown", 400, "No such pool"
-    text = "There is no pool {name} that you see. {known} Leave pool out to deploy to your own project of this cloud."
+    text = "There is no pool {name} that you see. {known}"
 
 
 class NoAuthority(Problem):

@@ -87,14 +87,14 @@ class Places:
                     "defaults": one.get("defaults") or {}, "ref": reference}  # fmt: skip
         if self._local:
             if reference is None:
-                raise NoPool(name="default", known="Name a cloud of clouds.yaml as pool.")
+                raise NoPool(name=DEFAULT, known="Without a cloud there is no project of your own: name an entry of clouds.yaml as pool.")
             return {"source": LOCAL, "provider": "openstack", "login": {"cloud": reference}, "defaults": {}, "ref": reference}
         if reference is None:
             return {"source": OWN, "provider": "openstack", "login": {}, "defaults": {}, "ref": None}
         pool = _of_graffiti(self._call, reference)
         if pool is None:
             known = f"The operator's are {', '.join(operators)}." if operators else "`cloudos graffiti pool list` shows Graffiti's."
-            raise NoPool(name=reference, known=known)
+            raise NoPool(name=reference, known=f"{known} Leave pool out to deploy to your own project of this cloud.")
         return {"source": GRAFFITI, "provider": pool["type"], "login": {}, "defaults": {}, "ref": pool["id"], "name": pool["name"],
                 "quota": pool.get("quota") or {}}  # fmt: skip
 

@@ -38,7 +38,7 @@ def test_accepted(validate):
     assert output.splitlines() == [
         "Accepted.",
         "3 nodes, 1 relationships between them.",
-        "Left to the world outside: app needs host (tosca.nodes.WebServer) - web: component_version is not set",
+        "Left open: app needs host (tosca.nodes.WebServer) - web: component_version is not set",
     ]
 
 
