@@ -30,11 +30,9 @@ def connect(kind: type[client.Client], cloud: str | None, socket: Path | None) -
     try:
         region = OpenStackConfig().get_one(cloud=cloud)
         return kind(region.get_session(), region=region.region_name, interface=region.get_interface() or "public")
-    except ConfigException as error:
-        raise click.ClickException(str(error)) from error
-    except MissingRequiredOptions as error:  # no clouds.yaml is found at all, or OS_ variables are missing
+    except (ConfigException, MissingRequiredOptions) as error:  # not in clouds.yaml; or none is found at all, and OS_ variables are missing
         mend = "Name an entry of clouds.yaml with --cloud or OS_CLOUD, and its file in OS_CLIENT_CONFIG_FILE where it is elsewhere"
-        raise click.ClickException(f"{error}. {mend}.") from error
+        raise click.ClickException(f"{str(error).rstrip('.')}. {mend}.") from error
 
 
 class Later:

@@ -42,7 +42,7 @@ def test_a_missing_argument_is_told_before_the_cloud_is_asked_for(run):
 
 def test_a_cloud_that_is_not_known_is_told(run):
     code, output = run("eve", "topology", "--cloud", "nowhere", "list")
-    assert code == 1 and "nowhere" in output
+    assert code == 1 and "nowhere" in output and "OS_CLIENT_CONFIG_FILE" in output
 
 
 def test_a_cloud_without_any_clouds_yaml_is_told(run, monkeypatch, tmp_path):
