@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
 
 from cloudos import home
@@ -105,7 +107,14 @@ def details(thing: dict[str, Any], as_json: bool = False) -> None:
         click.echo(json.dumps(thing, indent=1))
         return
     for key, value in thing.items():
-        click.echo(f"{key:<16} {value if isinstance(value, str) else json.dumps(value)}")
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if key == "links":  # for programs
+            continue
+        if any(isinstance(one, (dict, list)) and one for one in inner):
+            text = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=140, allow_unicode=True)
+            click.echo(f"{key}\n{textwrap.indent(text, '  ').rstrip()}")
+        else:
+            click.echo(f"{key:<16} {value if isinstance(value, str) else json.dumps(value)}")
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
