@@ -138,8 +138,9 @@ def embedded_conf(service: Service) -> Path:
 
 
 def _gunicorn(wsgi: str, bind: str, threads: int) -> list[str]:
+    # Its control socket lies at one place for all of a person: embedded services would take it from each other.
     return [sys.executable, "-m", "gunicorn", "--bind", bind, "--umask", "0077", "--worker-class", "gthread", "--threads", str(threads),
-            "--workers", "1", "--timeout", "120", wsgi]  # fmt: skip
+            "--workers", "1", "--timeout", "120", "--no-control-socket", wsgi]  # fmt: skip
 
 
 def _worker(service: Service) -> list[str]:

@@ -98,7 +98,6 @@ def show(service: Focus, document: str, as_json: bool) -> None:
     """Show a document and its versions."""
     one = service.document(found(service, document)[0]["id"])
     versions = one["versions"] if as_json else one.pop("versions")
-    one.pop("links")
     details(one, as_json)
     if not as_json:
         table(versions, ["version", "label", "state", "valid", "format", "size", "sha256", "created_at", "user_id", "comment"])
@@ -117,7 +116,7 @@ def get(service: Focus, document: str, output: Path | None, packing: str | None)
     if output:
         output.write_bytes(content)
     else:
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
 
 
 @focus.command()

@@ -103,7 +103,7 @@ def test_purge_takes_what_nobody_needs(served, ann):
 def serving(home):
     """(process, client) of Focus as a person starts it for himself: gunicorn and a worker behind a unix socket."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
-    environment.update(PYTHONPATH=str(kit.ROOT), CLOUDOS_HOME=str(home))
+    environment.update(PYTHONPATH=str(kit.ROOT), CLOUDOS_HOME=str(home), HOME=str(home / "person"))
     process = subprocess.Popen([*MANAGE, "serve"], cwd=kit.ROOT, env=environment, start_new_session=True)
     socket = home / "focus" / "api.sock"
     focus = client.local(Focus, socket)
@@ -166,6 +166,7 @@ def embedded(started, monkeypatch):
 
 def test_embedded_with_sdk_and_command(started, embedded, tmp_path):
     assert oct((started[0] / "focus" / "api.sock").stat().st_mode)[-3:] == "700"
+    assert not (started[0] / "person" / ".gunicorn").exists(), "embedded services share no control socket"
     files = {"types.yaml": TYPES, "shop.yaml": TOPOLOGY, "wrong.yaml": WRONG}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
