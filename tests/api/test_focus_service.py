@@ -104,6 +104,7 @@ def serving(home):
     """(process, client) of Focus as a person starts it for himself: gunicorn and a worker behind a unix socket."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
     environment.update(PYTHONPATH=str(kit.ROOT), CLOUDOS_HOME=str(home), HOME=str(home / "person"))
+    environment.pop("XDG_RUNTIME_DIR", None)  # what lies there otherwise lies in the home, where the tests look
     process = subprocess.Popen([*MANAGE, "serve"], cwd=kit.ROOT, env=environment, start_new_session=True)
     socket = home / "focus" / "api.sock"
     focus = client.local(Focus, socket)
